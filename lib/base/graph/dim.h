@@ -1,0 +1,39 @@
+// Sizes that may be unknown until run time: integers, symbols (N, S, H, W) and sums, products and quotients of them.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace ds::graph {
+
+/// Values of symbols.
+using Bindings = std::map<std::string, std::int64_t>;
+
+/// An immutable size. Equality is that of the simplified text: "floor((H-1)/2)+1".
+class Dim {
+ public:
+  Dim(std::int64_t value = 0);  // NOLINT: integers are sizes
+  Dim(int value) : Dim(std::int64_t{value}) {}  // NOLINT
+  static Dim symbol(const std::string& name);
+  /// From its text: "64", "N", "floor((H-1)/2)+1". Throws ds::Error(kInput).
+  static Dim parse(const std::string& text);
+
+  bool is_known() const;
+  std::int64_t value() const;  ///< throws ds::Error(kFailure) where it is not known
+  std::int64_t evaluate(const Bindings& bindings) const;  ///< throws ds::Error(kFailure) for an unbound symbol
+  std::string text() const;
+
+  friend Dim operator+(const Dim& a, const Dim& b);
+  friend Dim operator-(const Dim& a, const Dim& b);
+  friend Dim operator*(const Dim& a, const Dim& b);
+  friend Dim floor_div(const Dim& a, const Dim& b);
+  friend bool operator==(const Dim& a, const Dim& b) { return a.text() == b.text(); }
+
+ private:
+  struct Expr;
+  std::shared_ptr<const Expr> expr_;  ///< null: the integer value_
+  std::int64_t value_ = 0;
+};
+
+}  // namespace ds::graph

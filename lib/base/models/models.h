@@ -1,0 +1,35 @@
+// Architectures: one family a file, each builds a graph. Sizes of a family are entries of their own (resnet18, resnet50).
+#pragma once
+#include <string>
+
+#include "base/core/registry.h"
+#include "base/graph/graph.h"
+
+namespace ds::models {
+
+/// Options that every architecture has; 0 = as the data say.
+struct ArchOptions : core::Options {
+  std::int64_t num_classes = 0, in_channels = 0, height = 0, width_px = 0;
+  double dropout = -1;  ///< -1: the architecture's own default; set from regularize.dropout
+  void fields(core::Fields& f) override;
+};
+
+/// Kind "architecture"; the body takes its options with all sizes set.
+using Build = graph::Graph(const core::Options& options);
+
+/// Registers an architecture: card and body in one, since both are torch-free.
+struct Architecture {
+  template <class T>
+  static Architecture make(const char* name, const char* summary, const char* source, Build* build) {
+    core::add_card<T>(core::Card{"architecture", name, summary, source});
+    core::add_body("architecture", name, reinterpret_cast<void (*)()>(build));
+    return {};
+  }
+};
+
+/// Builds the graph of a chosen architecture, with the sizes of the data filled in where the options leave them 0.
+/// Throws ds::Error(kUsage) where the sizes do not fit the architecture.
+graph::Graph build(const core::Choice& choice, std::int64_t num_classes, std::int64_t channels, std::int64_t height, std::int64_t width,
+                   double dropout = -1);
+
+}  // namespace ds::models

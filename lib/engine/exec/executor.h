@@ -1,0 +1,58 @@
+// Runs a model: the only way. A plan is a flat list of bound kernels; values are freed after their last use.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/exec/kernel.h"
+#include "engine/exec/model.h"
+
+namespace ds::exec {
+
+/// Reads or replaces a value and its gradient by name. A tapped value is never fused away.
+struct Tap {
+  std::string value;
+  std::function<at::Tensor(const at::Tensor&)> forward;   ///< returns what the graph goes on with; null: untouched
+  std::function<at::Tensor(const at::Tensor&)> backward;  ///< called with the gradient; an undefined result leaves it; null: untouched
+};
+
+struct PlanOptions {
+  bool training = false;
+  bool channels_last = true;
+  bool fuse = true;
+  std::vector<std::string> fetch = {};  ///< values to return after the graph's outputs
+};
+
+class Plan;
+
+class Executor {
+ public:
+  /// Keeps a reference to `model`, which must outlive it. Tensors may change in place; call `rebind` after replacing some or editing the graph.
+  explicit Executor(Model& model);
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  /// Outputs of the graph in order, then the fetched values. Plans are cached by options and tapped names.
+  /// Throws ds::Error(kInput) where the inputs' shapes do not fit the graph.
+  std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs, const RunContext& context, const PlanOptions& options = {},
+                              const std::vector<Tap>& taps = {});
+  void rebind();
+  Model& model() { return model_; }
+
+  /// The first node whose output is not finite for these inputs, or "" (runs without gradients).
+  std::string first_nonfinite(const std::vector<at::Tensor>& inputs, const RunContext& context);
+  /// The steps of a plan as text, one a line ("bn1 + relu1: batch_norm2d+relu"): for --verbose and tests.
+  std::vector<std::string> describe(const PlanOptions& options = {}, const std::vector<std::string>& tapped = {});
+
+ private:
+  Plan& plan(const PlanOptions& options, const std::vector<std::string>& tapped);
+  Model& model_;
+  std::map<std::string, std::unique_ptr<Plan>> plans_;
+};
+
+}  // namespace ds::exec

@@ -1,0 +1,1 @@
+// Carries the precompiled header that the areas of the engine share.

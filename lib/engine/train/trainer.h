@@ -1,0 +1,92 @@
+// The training loop. Features plug in as callbacks: distillation, fake-quantization, sparsity, privacy, logging, saving.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/commands/fit_options.h"
+#include "base/io/checkpoint.h"
+#include "engine/data/dataset.h"
+#include "engine/exec/executor.h"
+#include "engine/optim/optimizer.h"
+
+namespace ds::train {
+
+using Json = nlohmann::json;
+
+class Trainer;
+
+/// What a callback may see and change, in the order of the calls of one step. Callbacks run in the order they were added.
+class Callback {
+ public:
+  virtual ~Callback();
+  virtual void on_start(Trainer&) {}
+  virtual void on_epoch_start(Trainer&) {}
+  /// Before the forward pass: may change images or labels.
+  virtual void on_batch(Trainer&, data::Batch&) {}
+  /// Taps for the forward pass of this step (distillation of hidden layers, scores).
+  virtual std::vector<exec::Tap> taps(Trainer&) { return {}; }
+  /// The loss so far (cross-entropy first): returns what to minimise. outputs[0] = logits [n, classes].
+  virtual at::Tensor on_loss(Trainer&, const data::Batch&, const std::vector<at::Tensor>& outputs, const at::Tensor& loss) { (void)outputs; return loss; }
+  /// Gradients are there, the update is not done.
+  virtual void on_backward(Trainer&) {}
+  virtual void on_step(Trainer&) {}
+  /// After the validation of an epoch; may add metrics.
+  virtual void on_epoch(Trainer&, Json& metrics) { (void)metrics; }
+  virtual void on_finish(Trainer&) {}
+  /// What must be saved for a bit-equal resume.
+  virtual Json state() const { return nullptr; }
+  virtual void load_state(const Json&) {}
+};
+
+struct TrainerOptions {
+  std::uint64_t seed = 42;
+  std::vector<std::string> augment = {};
+  std::string run_dir = {};        ///< args.yaml, metrics.csv, last.h5, best.h5; "" = none
+  std::string partial = {};        ///< file for the state when stopped by a signal (`<output>.partial`); "" = run_dir/last.h5 or nowhere
+  bool resume = false;
+  std::string phase = "epoch";     ///< what progress says
+  bool reproducible = false;
+};
+
+enum class Outcome { kDone, kStopped };
+
+class Trainer {
+ public:
+  /// `checkpoint` gives documents (preprocessing, labels, config) for saving; its tensors are replaced by the model's.
+  Trainer(exec::Model& model, const data::Dataset& data, const commands::FitOptions& fit, TrainerOptions options, io::Checkpoint& checkpoint);
+  ~Trainer();
+
+  void add(std::shared_ptr<Callback> callback);
+  /// Trains to the end, or to a signal. Throws ds::Error(kFailure) when the loss is not finite, naming the first layer that made it.
+  Outcome run();
+
+  exec::Model& model();
+  exec::Executor& executor();
+  const data::Dataset& data() const;
+  std::int64_t epoch() const;        ///< 0-based
+  std::int64_t step() const;         ///< optimizer steps done
+  std::int64_t total_steps() const;
+  const Json& history() const;       ///< one object an epoch
+  const Json& best() const;          ///< that of the best validation top1
+  std::vector<optim::Parameter>& parameters();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Accuracy of a model on one split.
+struct Evaluation {
+  std::int64_t n = 0, correct = 0;
+  double loss = 0, top1 = 0, top5 = 0;
+  double top1_low = 0, top1_high = 0;           ///< Wilson interval, 95 %
+  std::vector<std::int64_t> predictions;        ///< [n]
+  std::vector<std::vector<std::int64_t>> confusion;  ///< [label][prediction]
+  std::vector<float> confidences;               ///< softmax of the predicted class
+  Json metrics(const std::string& prefix) const;  ///< {"<prefix>_top1": ...}
+};
+/// Throws ds::Error(kInput) where the class count or the shape of images does not fit the model.
+Evaluation evaluate(exec::Executor& executor, const data::Split& split, const Json& preprocessing, std::int64_t num_classes, std::int64_t batch_size = 250);
+
+}  // namespace ds::train
