@@ -34,7 +34,7 @@ DISK_MIB=1800 # the torch wheel and its unpacked form are there together for a w
 
 # One tag for everyone: the C++ part of the wheels is the same for each Python. Old pips do not derive the older platforms from the newest.
 WHEEL_TAGS=(--only-binary=:all: --python-version 3.11 --implementation cp --abi cp311 --abi abi3 --abi none)
-for platform in manylinux_2_28 manylinux_2_27 manylinux_2_26 manylinux_2_25 manylinux_2_24 manylinux_2_17 manylinux2014; do
+for platform in manylinux_2_{28..17} manylinux2014; do
   WHEEL_TAGS+=(--platform "${platform}_x86_64")
 done
 

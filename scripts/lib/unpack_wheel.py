@@ -25,8 +25,9 @@ def main():
             if not path.startswith(folder + os.sep):
                 raise ValueError(f"'{info.filename}' would be written outside of {folder}")
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with archive.open(info) as source, open(path, "wb") as target:
+            with archive.open(info) as source, open(path + ".new", "wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
+            os.replace(path + ".new", path)  # a library in use is replaced, not overwritten
     return 0
 
 
