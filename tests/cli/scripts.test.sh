@@ -159,7 +159,9 @@ done
 grep -qF "the main job took 0 min" "$scratch/printed" || fail "no time was printed"
 
 echo "pipeline.mk: all, then nothing, then what changed"
-make_it=(make -f "$source_dir/scripts/pipeline.mk" BIN="$scratch/bin" RUN="$scratch/made" EPOCHS=1 TRIALS=2)
+touch "$scratch/config.yaml" "$scratch/space.yaml"
+make_it=(make -f "$source_dir/scripts/pipeline.mk" BIN="$scratch/bin" RUN="$scratch/made" EPOCHS=1 TRIALS=2
+  CONFIG="$scratch/config.yaml" SPACE="$scratch/space.yaml")
 expect 0 "open $scratch/made/report.html" "${make_it[@]}"
 grep -qF -- "--trials 2 -o $scratch/made/study -- ds-train -c {config} --epochs 1" "$CALLS" || fail "ds-tune was called otherwise: $(head -n 1 "$CALLS")"
 expect_calls "$all"
@@ -168,6 +170,10 @@ expect_calls ""
 touch "$scratch/made/distilled.h5"
 expect 0 "" "${make_it[@]}"
 expect_calls "ds-quantize ds-bench ds-report "
+sleep 0.01
+touch "$scratch/config.yaml"
+expect 0 "" "${make_it[@]}"
+expect_calls "ds-train ds-prune ds-distill ds-quantize ds-bench ds-report "
 
 echo "pipeline.sbatch: stopped in a step, then on from there"
 slurm=(env BIN="$scratch/bin" RUN="$scratch/slurm" DS_EPOCHS=1 DS_TRIALS=2 SLURM_CPUS_PER_TASK=2 bash "$source_dir/scripts/slurm/pipeline.sbatch")
