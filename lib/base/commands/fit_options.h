@@ -7,6 +7,9 @@ namespace ds::commands {
 struct LoopOptions : core::Options {
   std::int64_t epochs = 12, batch_size = 64, eval_batch_size = 250, workers = -1;
   double clip_grad = 0;                 ///< largest norm of all gradients; 0 = off
+  /// "last" or "best": which weights a run ends with. The last, since with a rate that falls to nothing they are better on average, and
+  /// the best of many epochs on a small validation split is best in part by luck.
+  std::string keep = "last";
   std::string epochs_alias = "epochs";  ///< the flag of the tool: ds-prune says --finetune-epochs
   void fields(core::Fields& f) override;
 };
