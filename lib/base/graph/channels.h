@@ -34,6 +34,8 @@ class ChannelRule {
   virtual void freeze(const Atoms& atoms, const std::string& reason) = 0;
   /// Removing one changes the statistics that a norm takes over the others (layer norm, group norm): equality with masking does not hold.
   virtual void couple(const Atoms& atoms) = 0;
+  /// Freezes every axis of the node's inputs and slots and notes that its op has no rule. Outputs stay untracked.
+  virtual void no_rule() = 0;
 };
 
 /// One class: what must go together. Members: (tensor, axis) -> indices, ascending.

@@ -10,13 +10,15 @@ namespace ds::graph {
 /// Values of symbols.
 using Bindings = std::map<std::string, std::int64_t>;
 
-/// An immutable size. Equality is that of the simplified text: "floor((H-1)/2)+1".
+/// An immutable size: an integer, or a polynomial with integer coefficients over symbols and floors of quotients. Sums, products and
+/// quotients are simplified as they are made (floor((floor((H-1)/2)+1)/2) is floor((H+1)/4)), so equal sizes nearly always have equal text,
+/// and equality is that of the text. Arithmetic that leaves 64 bits or grows past 256 terms throws ds::Error(kInput).
 class Dim {
  public:
   Dim(std::int64_t value = 0);  // NOLINT: integers are sizes
   Dim(int value) : Dim(std::int64_t{value}) {}  // NOLINT
   static Dim symbol(const std::string& name);
-  /// From its text: "64", "N", "floor((H-1)/2)+1". Throws ds::Error(kInput).
+  /// From its text: "64", "N", "floor((H-1)/2)+1", "2*H*W". Throws ds::Error(kInput).
   static Dim parse(const std::string& text);
 
   bool is_known() const;
@@ -32,6 +34,9 @@ class Dim {
 
  private:
   struct Expr;
+  struct Term;
+  struct Factor;
+  struct Algebra;  ///< the arithmetic on terms, in dim.cpp
   std::shared_ptr<const Expr> expr_;  ///< null: the integer value_
   std::int64_t value_ = 0;
 };

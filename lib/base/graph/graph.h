@@ -78,7 +78,8 @@ struct Graph {
   const Node* producer(const std::string& value) const;
 };
 
-/// The form in checkpoints (canonical) and back. Throws ds::Error(kInput, where, ...) for anything malformed.
+/// The form in checkpoints (canonical: every attribute is written, with the schema's default where the node has none) and back.
+/// from_json is strict about the form and throws ds::Error(kInput, where + entry, ...); that the graph makes sense is verify's matter.
 Json to_json(const Graph& graph);
 Graph from_json(const Json& json, const std::string& where);
 

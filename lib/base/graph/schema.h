@@ -59,7 +59,8 @@ class NodeView {
   std::vector<std::int64_t> ints(const std::string& name) const;
   std::vector<double> floats(const std::string& name) const;
 
-  [[noreturn]] void fail(const std::string& what) const;  ///< ds::Error(kInput, node name, what)
+  [[noreturn]] void fail(const std::string& what, const std::string& hint = "") const;  ///< ds::Error(kInput, "node 'x' (op)", what, hint)
+  std::string where() const;                                                            ///< "node 'conv1' (conv2d)"
 
   /// Only on the `old` view that Op::resize gets, filled by slice_graph: which elements of an axis (counted from 0) of an input stay,
   /// ascending; nullptr where all do. Split sizes and slice ranges cannot be told from sizes alone.
@@ -73,6 +74,7 @@ class NodeView {
   const Graph& graph_;
   const Node& node_;
   std::vector<ValueType> inputs_;
+  const class Op* op_;  ///< nullptr for an op that is not registered
   std::map<std::pair<std::size_t, int>, std::vector<std::int64_t>> kept_;
 };
 
@@ -98,11 +100,20 @@ class Op {
   virtual void resize(const NodeView& old, const NodeView& view, Json& attrs) const;
 };
 
+/// Number of inputs and attributes against the schema: types, ranges, choices, unknown names. Must hold before Op::slots is asked.
+void check_attributes(const NodeView& view);
+/// Slots against the schema: present, known, dtype (any float where one is stated) and shape. An empty shape in the SlotSpec fits any.
+void check_slots(const NodeView& view);
+/// Both checks, then Op::infer; sizes that are known must be positive. Throws ds::Error(kInput) naming the node.
+std::vector<ValueType> infer_node(const NodeView& view);
+/// The attributes of a node with the schema's defaults filled in and numbers in the stated type.
+Json full_attributes(const Node& node);
+
 /// Throws ds::Error(kInput, where, "unknown op ...", did you mean).
 const Op& op(const std::string& name, const std::string& where = "");
 const Op* find_op(const std::string& name);
 std::vector<const Op*> ops();  ///< sorted by name
-void add_op(std::unique_ptr<Op> op);
+void add_op(std::unique_ptr<Op> op);  ///< a second op of a name is ds::Error(kFailure)
 struct OpRegistrar {
   explicit OpRegistrar(std::unique_ptr<Op> op) { add_op(std::move(op)); }
 };
