@@ -52,7 +52,7 @@ class Executor {
  private:
   Plan& plan(const PlanOptions& options, const std::vector<std::string>& tapped);
   Model& model_;
-  std::map<std::string, std::unique_ptr<Plan>> plans_;
+  std::vector<std::unique_ptr<Plan>> plans_;
 };
 
 }  // namespace ds::exec

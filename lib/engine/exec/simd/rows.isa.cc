@@ -2,6 +2,8 @@
 // of any header: the linker could keep the AVX-512 copy of one for everybody.
 // Three things that g++ 12 does not vectorise by itself shape this file: a maximum with its place without -fno-trapping-math, a load
 // inside a choice on SSE, and four exclusive choices of one value on AVX2. Look at -fopt-info-vec and time every ISA after a change.
+#include <immintrin.h>
+
 #include "engine/exec/simd/table.h"
 
 namespace ds::exec::simd::DS_ISA {
@@ -11,6 +13,8 @@ using std::int64_t;
 using std::uint32_t;
 using std::uint64_t;
 using std::uint8_t;
+
+#define DS_INLINE inline __attribute__((always_inline))
 
 void moments(const float* __restrict x, const float* __restrict shift, int64_t rows, int64_t C, float* __restrict sum, float* __restrict square) {
   for (; rows >= 4; rows -= 4, x += 4 * C) {
@@ -132,38 +136,86 @@ void max_unpool(const float* __restrict dy, const uint8_t* __restrict which, int
     }
 }
 
-constexpr int kLanes = 16;             // counters at once
-constexpr int kWords = 4 * kLanes;
+// Philox in the low halves of 64-bit lanes, one counter a lane: the multiplier reads only those, so what shifts and products leave in the
+// high halves need not be cleared. kOrder gives the counters to the lanes such that the two unpacks put the words in order.
+#if defined(__AVX2__)  // AVX-512 too: 256 bits draw fast enough
+using Lanes = __m256i;
+DS_INLINE Lanes all(uint64_t v) { return _mm256_set1_epi64x(int64_t(v)); }
+DS_INLINE Lanes order() { return _mm256_setr_epi64x(0, 2, 1, 3); }
+DS_INLINE Lanes plus(Lanes a, Lanes b) { return _mm256_add_epi64(a, b); }
+DS_INLINE Lanes product(Lanes a, Lanes b) { return _mm256_mul_epu32(a, b); }
+DS_INLINE Lanes high(Lanes a) { return _mm256_srli_epi64(a, 32); }
+DS_INLINE Lanes pair(Lanes a, Lanes b) { return _mm256_blend_epi32(a, _mm256_slli_epi64(b, 32), 0xAA); }
+DS_INLINE Lanes first_of(Lanes a, Lanes b) { return _mm256_unpacklo_epi64(a, b); }
+DS_INLINE Lanes second_of(Lanes a, Lanes b) { return _mm256_unpackhi_epi64(a, b); }
+#else
+using Lanes = __m128i;
+DS_INLINE Lanes all(uint64_t v) { return _mm_set1_epi64x(int64_t(v)); }
+DS_INLINE Lanes order() { return _mm_set_epi64x(1, 0); }
+DS_INLINE Lanes plus(Lanes a, Lanes b) { return _mm_add_epi64(a, b); }
+DS_INLINE Lanes product(Lanes a, Lanes b) { return _mm_mul_epu32(a, b); }
+DS_INLINE Lanes high(Lanes a) { return _mm_srli_epi64(a, 32); }
+DS_INLINE Lanes pair(Lanes a, Lanes b) { return _mm_blend_epi16(a, _mm_slli_epi64(b, 32), 0xCC); }
+DS_INLINE Lanes first_of(Lanes a, Lanes b) { return _mm_unpacklo_epi64(a, b); }
+DS_INLINE Lanes second_of(Lanes a, Lanes b) { return _mm_unpackhi_epi64(a, b); }
+#endif
 
-/// The words of kLanes counters from `block` on, in the order of the elements.
-void philox_lanes(uint64_t key, uint32_t step, uint64_t sample, uint64_t block, uint32_t* __restrict words) {
-  const uint32_t low = uint32_t(block), high = uint32_t(block >> 32), sample_low = uint32_t(sample), sample_high = uint32_t(sample >> 32);
-#pragma omp simd
-  for (uint32_t lane = 0; lane < kLanes; ++lane) {
-    uint32_t c0 = low + lane, c1 = sample_low, c2 = sample_high ^ (high + uint32_t(c0 < low)), c3 = step;
-    uint32_t k0 = uint32_t(key), k1 = uint32_t(key >> 32);
-#pragma GCC unroll 10
-    for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-      const uint64_t p = uint64_t{0xD2511F53u} * c0, q = uint64_t{0xCD9E8D57u} * c2;
-      c0 = uint32_t(q >> 32) ^ c1 ^ k0;
-      c1 = uint32_t(q);
-      c2 = uint32_t(p >> 32) ^ c3 ^ k1;
-      c3 = uint32_t(p);
+constexpr int64_t kWords = 64;                     // drawn at a time
+constexpr int64_t kCounters = sizeof(Lanes) / 8;   // in one register
+
+struct Keys {
+  Lanes k0[10], k1[10];
+};
+
+DS_INLINE void expand(uint64_t key, Keys& keys) {
+  uint32_t k0 = uint32_t(key), k1 = uint32_t(key >> 32);
+  for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+    keys.k0[round] = all(k0);
+    keys.k1[round] = all(k1);
+  }
+}
+
+/// kWords words from counter `block` on, in the order of the elements. Two registers of counters at a time hide the multiplier's latency.
+DS_INLINE void draw(const Keys& keys, uint32_t step, uint64_t sample, uint64_t block, uint32_t* words) {
+  const Lanes m0 = all(0xD2511F53u), m1 = all(0xCD9E8D57u);
+  for (int64_t done = 0; done < kWords; done += 8 * kCounters, block += uint64_t(2 * kCounters)) {
+    Lanes c0[2], c1[2], c2[2], c3[2];
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      c0[i] = plus(all(block + uint64_t(i * kCounters)), order());
+      c1[i] = all(sample);
+      c2[i] = high(c0[i]) ^ all(sample >> 32);
+      c3[i] = all(step);
     }
-    words[4 * lane] = c0;
-    words[4 * lane + 1] = c1;
-    words[4 * lane + 2] = c2;
-    words[4 * lane + 3] = c3;
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; ++round)
+#pragma GCC unroll 2
+      for (int i = 0; i < 2; ++i) {
+        const Lanes p = product(m0, c0[i]), q = product(m1, c2[i]);
+        c0[i] = high(q) ^ c1[i] ^ keys.k0[round];
+        c1[i] = q;
+        c2[i] = high(p) ^ c3[i] ^ keys.k1[round];
+        c3[i] = p;
+      }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      const Lanes front = pair(c0[i], c1[i]), back = pair(c2[i], c3[i]), first = first_of(front, back), second = second_of(front, back);
+      uint32_t* to = words + done + i * 4 * kCounters;
+      __builtin_memcpy(to, &first, sizeof first);
+      __builtin_memcpy(to + 2 * kCounters, &second, sizeof second);
+    }
   }
 }
 
 void philox_words(uint64_t key, uint32_t step, uint64_t sample, uint64_t first, int64_t n, uint32_t* words) {
   alignas(64) uint32_t drawn[kWords];
+  Keys keys;
+  expand(key, keys);
   uint64_t block = first / 4;
-  for (int64_t skip = int64_t(first % 4); n > 0; block += kLanes, skip = 0) {
-    philox_lanes(key, step, sample, block, drawn);
+  for (int64_t skip = int64_t(first % 4); n > 0; block += kWords / 4, skip = 0) {
+    draw(keys, step, sample, block, drawn);
     const int64_t m = kWords - skip < n ? kWords - skip : n;
-    __builtin_memcpy(words, drawn + skip, std::uint64_t(m) * sizeof(uint32_t));
+    __builtin_memcpy(words, drawn + skip, uint64_t(m) * sizeof(uint32_t));
     words += m;
     n -= m;
   }
@@ -172,9 +224,11 @@ void philox_words(uint64_t key, uint32_t step, uint64_t sample, uint64_t first, 
 void dropout(const float* x, int64_t rows, int64_t length, const int64_t* ids, uint64_t key, uint32_t step, uint32_t threshold, float scale,
              float* y) {
   alignas(64) uint32_t words[kWords];
+  Keys keys;
+  expand(key, keys);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t first = 0; first < length; first += kWords) {
-      philox_lanes(key, step, uint64_t(ids[r]), uint64_t(first) / 4, words);
+      draw(keys, step, uint64_t(ids[r]), uint64_t(first) / 4, words);
       const int64_t m = length - first < kWords ? length - first : kWords;
 #pragma omp simd
       for (int64_t i = 0; i < m; ++i) {

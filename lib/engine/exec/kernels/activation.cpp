@@ -1,0 +1,56 @@
+// Functions of one element, softmax, dropout
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/hardswish.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/softmax.h>
+
+#include "engine/exec/kernel.h"
+#include "engine/exec/random.h"
+
+namespace ds::exec::kernels::activation {
+
+std::unique_ptr<Kernel> relu(const BindContext&) {
+  return kernel([](StepArgs& a) { a.out(a.in().relu()); });
+}
+std::unique_ptr<Kernel> sigmoid(const BindContext&) {
+  return kernel([](StepArgs& a) { a.out(a.in().sigmoid()); });
+}
+std::unique_ptr<Kernel> tanh(const BindContext&) {
+  return kernel([](StepArgs& a) { a.out(a.in().tanh()); });
+}
+std::unique_ptr<Kernel> silu(const BindContext&) {
+  return kernel([](StepArgs& a) { a.out(at::silu(a.in())); });
+}
+std::unique_ptr<Kernel> hardswish(const BindContext&) {
+  return kernel([](StepArgs& a) { a.out(at::hardswish(a.in())); });
+}
+std::unique_ptr<Kernel> gelu(const BindContext& c) {
+  return kernel([mode = c.view.s("approximate")](StepArgs& a) { a.out(at::gelu(a.in(), mode)); });
+}
+std::unique_ptr<Kernel> softmax(const BindContext& c) {
+  return kernel([axis = c.view.i("axis")](StepArgs& a) { a.out(at::softmax(a.in(), axis)); });
+}
+std::unique_ptr<Kernel> identity(const BindContext&) {
+  return kernel([](StepArgs& a) { a.out(a.in()); });
+}
+
+/// The node's name is part of the key: two dropouts of one net draw different masks.
+std::unique_ptr<Kernel> dropout(const BindContext& c) {
+  return kernel([p = c.view.f("p"), name = c.view.node().name](StepArgs& a) {
+    const RunContext& r = a.context;
+    a.out(r.training ? exec::dropout(a.in(), p, stream_key(r.seed, "dropout", name), r.step, r.sample_ids) : a.in());
+  });
+}
+std::unique_ptr<Kernel> drop_path(const BindContext& c) {
+  return kernel([p = c.view.f("p"), name = c.view.node().name](StepArgs& a) {
+    const RunContext& r = a.context;
+    a.out(r.training ? exec::drop_path(a.in(), p, stream_key(r.seed, "drop_path", name), r.step, r.sample_ids) : a.in());
+  });
+}
+
+const core::Body<MakeKernel> bodies[] = {{"kernel", "relu", relu},           {"kernel", "sigmoid", sigmoid},   {"kernel", "tanh", tanh},
+                                         {"kernel", "silu", silu},           {"kernel", "hardswish", hardswish}, {"kernel", "gelu", gelu},
+                                         {"kernel", "softmax", softmax},     {"kernel", "identity", identity}, {"kernel", "dropout", dropout},
+                                         {"kernel", "drop_path", drop_path}};
+
+}  // namespace ds::exec::kernels::activation

@@ -1,0 +1,227 @@
+#include "engine/exec/plan.h"
+
+#include <c10/util/Exception.h>
+
+#include <set>
+
+#include "base/core/error.h"
+
+namespace ds::exec {
+
+namespace {
+
+at::Tensor undefined;  // what an absent slot points to
+
+bool contains(const std::vector<std::string>& names, const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); }
+
+int place(const std::vector<std::string>& names, const std::string& name) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  return found == names.end() ? -1 : int(found - names.begin());
+}
+
+}  // namespace
+
+Plan::Plan(Model& model, const PlanOptions& options, const std::vector<std::string>& tapped) : model_(model), options_(options), tapped_(tapped) {
+  const graph::Graph& g = model_.graph;
+  const auto types = graph::infer_types(g);
+  for (const std::string& name : tapped_)
+    if (!types.count(name)) throw Error(Exit::kFailure, name, "no value of this name to tap");
+  for (const graph::Input& input : g.inputs) {
+    value_index(input.name);
+    input_taps_.push_back(place(tapped_, input.name));
+  }
+  views_.reserve(g.nodes.size());
+  for (const graph::Node& node : g.nodes) {
+    std::vector<graph::ValueType> inputs;
+    for (const std::string& name : node.inputs) inputs.push_back(types.at(name));
+    views_.emplace_back(g, node, std::move(inputs));
+  }
+  lower();
+  for (const graph::Output& output : g.outputs) results_.push_back(value_index(output.value));
+  for (const std::string& name : options_.fetch) {
+    if (!types.count(name)) throw Error(Exit::kFailure, name, "no value of this name to fetch");
+    results_.push_back(value_index(name));
+  }
+  find_last_uses();
+}
+
+int Plan::value_index(const std::string& value) { return index_.emplace(value, int(index_.size())).first->second; }
+
+/// The nodes that a fusion would take if its chain starts at `node`, or nothing.
+std::vector<std::size_t> Plan::chain_from(std::size_t node, const Fusion& fusion, const std::vector<bool>& taken) const {
+  const graph::Graph& g = model_.graph;
+  std::vector<std::size_t> chain;
+  std::size_t at = node;
+  for (std::size_t k = 0; k < fusion.chain.size(); ++k) {
+    const graph::Node& n = g.nodes[at];
+    if (taken[at] || n.op != fusion.chain[k] || n.outputs != 1) return {};
+    chain.push_back(at);
+    if (k + 1 == fusion.chain.size()) break;
+    const std::string value = n.output();
+    const auto users = g.users(value);
+    if (users.size() != 1 || contains(tapped_, value) || contains(options_.fetch, value)) return {};
+    for (const graph::Output& output : g.outputs)
+      if (output.value == value) return {};
+    // A user that reads the value twice (x + x) is no chain.
+    if (std::count(users[0]->inputs.begin(), users[0]->inputs.end(), value) != 1) return {};
+    at = std::size_t(users[0] - g.nodes.data());
+  }
+  std::vector<graph::NodeView> nodes;
+  for (const std::size_t i : chain) nodes.push_back(views_[i]);
+  const BindContext context{nodes.front(), options_.training, options_.channels_last};
+  if (fusion.applies && !fusion.applies(nodes, context)) return {};
+  return chain;
+}
+
+void Plan::lower() {
+  const graph::Graph& g = model_.graph;
+  std::vector<bool> taken(g.nodes.size(), false);
+  std::map<std::size_t, std::pair<std::vector<std::size_t>, const Fusion*>> at_last;  // a fused step stands where its last node stood
+  if (options_.fuse) {
+    for (std::size_t i = 0; i < g.nodes.size(); ++i) {
+      for (const Fusion& fusion : fusions()) {
+        if (taken[i] || !(options_.training ? fusion.training : fusion.inference)) continue;
+        const auto chain = chain_from(i, fusion, taken);
+        if (chain.empty()) continue;
+        for (const std::size_t k : chain) taken[k] = true;
+        at_last[chain.back()] = {chain, &fusion};
+      }
+    }
+  }
+  for (std::size_t i = 0; i < g.nodes.size(); ++i) {
+    if (const auto fused = at_last.find(i); fused != at_last.end()) add_step(fused->second.first, fused->second.second);
+    else if (!taken[i]) add_step({i}, nullptr);
+  }
+}
+
+void Plan::add_step(const std::vector<std::size_t>& nodes, const Fusion* fusion) {
+  Step step;
+  std::vector<graph::NodeView> views;
+  std::string inner;  // the value that goes from one node of the chain to the next
+  for (const std::size_t i : nodes) {
+    const graph::NodeView& view = views_[i];
+    const graph::Node& node = view.node();
+    views.push_back(view);
+    step.name += (step.name.empty() ? "" : " + ") + node.name;
+    step.ops += (step.ops.empty() ? "" : "+") + node.op;
+    for (const std::string& input : node.inputs)
+      if (input != inner) step.in.push_back(value_index(input));
+    for (const graph::SlotSpec& spec : graph::op(node.op).slots(view)) {
+      const auto found = node.slots.find(spec.name);
+      at::Tensor* tensor = found == node.slots.end() ? &undefined : &model_.tensors.at(found->second.tensor);
+      if (found != node.slots.end() && !found->second.whole()) {
+        const graph::Slot& slot = found->second;
+        step.slices.push_back({tensor, slot.axis, slot.begin, slot.end - slot.begin});
+        tensor = nullptr;  // set below, when the number of slices is known
+      }
+      step.slots.push_back(tensor);
+    }
+    inner = node.output();
+  }
+  step.cut = std::make_unique<at::Tensor[]>(step.slices.size());
+  at::Tensor* next = step.cut.get();
+  for (at::Tensor*& slot : step.slots)
+    if (!slot) slot = next++;
+  const graph::Node& last = views.back().node();
+  for (int k = 0; k < last.outputs; ++k) step.out.push_back(value_index(last.output(k)));
+  step.tap = place(tapped_, last.output());
+  const BindContext context{views_[nodes.front()], options_.training, options_.channels_last};
+  step.kernel = fusion ? fusion->make(views, context) : core::body<MakeKernel>("kernel", last.op)(context);
+  steps_.push_back(std::move(step));
+}
+
+void Plan::find_last_uses() {
+  std::set<int> seen(results_.begin(), results_.end());
+  for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
+    for (const std::vector<int>* list : {&step->in, &step->out})
+      for (const int value : *list)
+        if (seen.insert(value).second) step->last_use.push_back(value);
+  }
+}
+
+bool Plan::fits(const PlanOptions& options, const std::vector<std::string>& tapped) const {
+  return options.training == options_.training && options.channels_last == options_.channels_last && options.fuse == options_.fuse &&
+         options.fetch == options_.fetch && tapped == tapped_;
+}
+
+void Plan::set_inputs(const std::vector<at::Tensor>& inputs, std::vector<at::Tensor>& values) const {
+  const graph::Graph& g = model_.graph;
+  if (inputs.size() != g.inputs.size())
+    throw Error(Exit::kInput, "model", std::to_string(inputs.size()) + " inputs, expected " + std::to_string(g.inputs.size()));
+  graph::Bindings bound;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const graph::Input& want = g.inputs[i];
+    const at::Tensor& x = inputs[i];
+    bool fits = std::size_t(x.dim()) == want.type.dims.size();
+    for (std::size_t d = 0; fits && d < want.type.dims.size(); ++d) {
+      const graph::Dim& dim = want.type.dims[d];
+      const std::int64_t size = x.size(std::int64_t(d));
+      fits = dim.is_known() ? dim.value() == size : bound.emplace(dim.text(), size).first->second == size;
+    }
+    if (!fits) {
+      std::string got;
+      for (const std::int64_t size : x.sizes()) got += (got.empty() ? "" : ", ") + std::to_string(size);
+      throw Error(Exit::kInput, "input " + want.name, "shape [" + got + "], expected " + graph::type_text(want.type));
+    }
+    values[i] = options_.channels_last && x.dim() == 4 && x.is_floating_point() ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
+  }
+}
+
+void Plan::run_step(Step& step, const RunContext& context, std::vector<at::Tensor>& values) const {
+  StepArgs args(context, values.data(), step.in.data(), int(step.in.size()), step.slots.data(), step.out.data());
+  try {
+    for (std::size_t i = 0; i < step.slices.size(); ++i) {
+      const Step::Slice& s = step.slices[i];
+      step.cut[i] = s.whole->narrow(s.axis, s.begin, s.length);
+    }
+    step.kernel->run(args);
+  } catch (const c10::Error& e) {
+    std::string text = e.what_without_backtrace();
+    text = text.substr(0, text.find('\n'));
+    throw Error(Exit::kFailure, step.name + " (" + step.ops + ")", text);
+  }
+}
+
+std::vector<at::Tensor> Plan::run(const std::vector<at::Tensor>& inputs, const RunContext& context, const std::vector<Tap>& taps) {
+  std::vector<at::Tensor> values(index_.size());
+  set_inputs(inputs, values);
+  const auto apply = [&taps](int tap, at::Tensor& value) {
+    const Tap& t = taps[std::size_t(tap)];
+    if (t.forward) {
+      at::Tensor changed = t.forward(value);
+      if (changed.defined()) value = std::move(changed);
+    }
+    if (t.backward && value.requires_grad()) value.register_hook([f = t.backward](const at::Tensor& gradient) { return f(gradient); });
+  };
+  for (std::size_t i = 0; i < input_taps_.size(); ++i)
+    if (input_taps_[i] >= 0) apply(input_taps_[i], values[i]);
+  for (Step& step : steps_) {
+    run_step(step, context, values);
+    if (step.tap >= 0) apply(step.tap, values[std::size_t(step.out[0])]);
+    for (const int value : step.last_use) values[std::size_t(value)].reset();
+  }
+  std::vector<at::Tensor> results;
+  results.reserve(results_.size());
+  for (const int value : results_) results.push_back(values[std::size_t(value)]);
+  return results;
+}
+
+void Plan::walk(const std::vector<at::Tensor>& inputs, const RunContext& context,
+                const std::function<bool(const std::string&, const at::Tensor&)>& see) {
+  std::vector<at::Tensor> values(index_.size());
+  set_inputs(inputs, values);
+  for (Step& step : steps_) {
+    run_step(step, context, values);
+    for (const int value : step.out)
+      if (!see(step.name, values[std::size_t(value)])) return;
+    for (const int value : step.last_use) values[std::size_t(value)].reset();
+  }
+}
+
+std::vector<std::string> Plan::describe() const {
+  std::vector<std::string> lines;
+  for (const Step& step : steps_) lines.push_back(step.name + ": " + step.ops);
+  return lines;
+}
+
+}  // namespace ds::exec
