@@ -26,14 +26,15 @@ struct Checkpoint {
   Json history;                          ///< array of objects, one an epoch: {"step","epoch","train_loss","val_loss","val_top1","lr",...}
   Json provenance = Json::array();       ///< one object a step, oldest first
   Json state;                            ///< only in last.h5 and .partial files: position in data, schedule ...
-  std::map<std::string, Array> state_tensors;  ///< optimizer state, masters ...: not part of the root digest
-  /// Float masters of a quantized model ("masters/<tensor>"): part of the file, not of the deployed payload.
+  /// Not part of the root digest nor of the deployed payload: optimizer state, and float masters of a quantized model ("masters/<tensor>").
+  std::map<std::string, Array> state_tensors;
   std::string path;                      ///< where it was read from, "" else
   std::string digest;                    ///< root digest of what was read or written, hex SHA-256
 };
 
 struct LoadOptions {
-  bool verify = true;            ///< check the XXH3-128 of every dataset
+  /// Check the XXH3-128 of every tensor, that weights are finite, and the root digest. Documents are always checked.
+  bool verify = true;
   bool tensors = true;           ///< false: documents and the tensors' names and shapes only (data is null)
   std::int64_t max_bytes = std::int64_t{1} << 40;
 };
@@ -55,7 +56,8 @@ struct SaveOptions {
 
 /// Writes atomically (temporary file in the same folder, fsync, rename, fsync of the folder) and sets `path` and `digest`.
 /// `-` writes HDF5 bytes to stdout (refused where that is a terminal).
-/// Throws ds::Error(kResource) where the folder cannot be written or the disk is full; nothing is left behind.
+/// Throws ds::Error(kResource) where the folder cannot be written or the disk is full, ds::Error(kFailure) for a checkpoint that could not be
+/// loaded (zero-length or non-finite tensor, impossible name); nothing is left behind.
 void save(Checkpoint& checkpoint, const std::string& path, const SaveOptions& options = {});
 
 /// Root digest: SHA-256 of the canonical manifest of graph, preprocessing, labels, tokenizer and, per tensor, name, dtype, shape, SHA-256.
