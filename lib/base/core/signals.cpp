@@ -55,6 +55,10 @@ bool take_save_request() {
 
 void request_stop() { stop = 1; }
 
-void reset_signals() { stop = save = interrupts = 0; }
+void reset_signals() {
+  stop = 0;
+  save = 0;
+  interrupts = 0;
+}
 
 }  // namespace ds::core

@@ -13,8 +13,11 @@ using Json = nlohmann::json;  // keys sorted: the text is canonical
 
 /// The result of a command: printed once to stdout by run_tool, as YAML or JSON.
 /// Keys that commands fill: "outputs": [{"path","digest"}], "inputs": [...], "metrics": {...}, and what else the tool reports.
+/// A command that is stopped by a signal throws ds::Error(kStopped or kInterrupted); a gate that is not met ds::Error(kGate): what
+/// the record holds by then is printed with `status: stopped` or `failed`.
 struct Record {
   Json fields = Json::object();
+  std::string text;  ///< set where --format is one of the tool's own ("table", "csv", "md"): printed instead of the record
   void input(const std::string& name, const std::string& path, const std::string& digest);
   void output(const std::string& name, const std::string& path, const std::string& digest);
   Json& operator[](const std::string& key) { return fields[key]; }
@@ -26,10 +29,11 @@ struct CommonOptions {
   std::string format = "yaml", record, progress = "auto", color = "auto", device = "auto", memory_limit = "auto";
   bool force = false, dry_run = false, quiet = false, verbose = false, reproducible = false;
   std::int64_t threads = 0, seed = 42;
+  std::vector<std::string> formats = {"yaml", "json"};  ///< what --format takes; run_tool adds the tool's own
   void fields(Fields& f);
 };
 
-/// Base of a command's options.
+/// Base of a command's options. Its `fields()` has a line `common.fields(f);`.
 struct CommandOptions : Options {
   CommonOptions common;
 };
@@ -55,6 +59,8 @@ struct Invocation {
   std::string config_digest; ///< SHA-256 of its canonical text
 };
 const Invocation& invocation();
+/// For tests and for programs that use the library without run_tool.
+void set_invocation(Invocation invocation);
 
 /// A command: takes the options of its tool (the caller made them, so the type is known) and fills the record.
 using Command = void(const CommandOptions& options, Record& record);
@@ -66,6 +72,11 @@ struct BaseCommand {
 
 /// Parses argv into `options`, runs the command and returns the exit code. The only place that prints results and errors.
 int run_tool(const ToolSpec& spec, CommandOptions& options, int argc, char** argv);
+
+/// The registered base command, or nullptr.
+Command* find_command(const std::string& name);
+/// The record as it is printed: YAML with the keys in a fixed order, or JSON in one line.
+std::string record_text(const Json& record, const std::string& format);
 
 /// The resolved values of `options` as JSON: nested by groups, with or without flag-only fields.
 Json to_json(Options& options, bool with_flags = false);
