@@ -20,7 +20,7 @@ struct RunContext {
   bool autocast = false;          ///< conv, linear and attention compute in bfloat16
   std::int64_t step = 0;          ///< optimizer step: part of the counter of random numbers
   std::uint64_t seed = 0;
-  at::Tensor sample_ids;          ///< int64 [N]: global ids; undefined = 0..N-1
+  at::Tensor sample_ids = {};     ///< int64 [N]: global ids; undefined = 0..N-1
   bool update_statistics = true;  ///< BatchNorm in training updates its running statistics
 };
 

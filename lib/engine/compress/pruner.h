@@ -1,0 +1,32 @@
+// Structured pruning: choose channel classes, slice graph and tensors. Works on float and int8 models alike: int8 rows, scales and biases
+// are cut, nothing is quantized again.
+#pragma once
+#include <set>
+
+#include "base/commands/prune_options.h"
+#include "engine/compress/prune/criterion.h"
+#include "engine/data/dataset.h"
+#include "engine/exec/executor.h"
+
+namespace ds::compress {
+
+using Json = nlohmann::json;
+
+/// Classes that go, and why the others stay.
+struct PrunePlan {
+  std::set<int> removed;
+  graph::Keep keep;
+  Json report;  ///< "layers": [{"name","channels","kept"}], "frozen": [{"name","channels","reason"}], "notes"
+};
+
+/// Chooses classes by the settings. Throws ds::Error(kUsage) where nothing can be removed (no heads, all frozen), naming the reasons.
+PrunePlan plan_pruning(const exec::Model& model, const commands::PruneSettings& settings, std::uint64_t seed);
+/// The sliced model.
+exec::Model slice(const exec::Model& model, const graph::Keep& keep);
+/// The masked model: every element that slicing would remove is zero. Slicing equals masking where no norm averages over channels.
+exec::Model mask(const exec::Model& model, const graph::Keep& keep);
+
+/// BatchNorm's running statistics from `batches` batches of the training split, without augmentation. Nothing to do without BatchNorm.
+void reestimate_statistics(exec::Executor& executor, const data::Dataset& data, std::int64_t batches, std::int64_t batch_size, std::uint64_t seed);
+
+}  // namespace ds::compress
