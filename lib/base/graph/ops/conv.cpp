@@ -1,0 +1,84 @@
+#include <fmt/format.h>
+
+#include "base/graph/ops/common.h"
+
+namespace ds::graph::opset::conv {
+
+class Conv2d : public Op {
+ public:
+  Conv2d() {
+    name = "conv2d";
+    summary = "2-D convolution of [N, C, H, W], grouped or depthwise too";
+    attrs = {{"out_channels", AttrType::kInt, nullptr, 1, kMaxSize},
+             {"kernel", AttrType::kInts, nullptr, 1, 4096},
+             {"stride", AttrType::kInts, {1, 1}, 1, 4096},
+             {"padding", AttrType::kInts, {0, 0}, 0, 4096},
+             {"dilation", AttrType::kInts, {1, 1}, 1, 4096},
+             {"groups", AttrType::kInt, 1, 1, kMaxSize}};
+  }
+
+  std::vector<SlotSpec> slots(const NodeView& view) const override {
+    const Sizes s = sizes(view);
+    const std::int64_t fan_in = s.in / s.groups * s.kernel[0] * s.kernel[1];
+    return {weight_slot({s.out, s.in / s.groups, s.kernel[0], s.kernel[1]}, fan_in), bias_slot(s.out, fan_in)};
+  }
+
+  std::vector<ValueType> infer(const NodeView& view) const override {
+    const Sizes s = sizes(view);
+    const auto stride = pair(view, "stride"), padding = pair(view, "padding"), dilation = pair(view, "dilation");
+    const ValueType& x = view.input();
+    return {{x.dtype,
+             {x.dims[0], s.out, window(view, x.dims[2], s.kernel[0], stride[0], padding[0], dilation[0]),
+              window(view, x.dims[3], s.kernel[1], stride[1], padding[1], dilation[1])}}};
+  }
+
+  Dim macs(const NodeView& view) const override {
+    const Sizes s = sizes(view);
+    return product(infer(view)[0].dims, 0, 4) * Dim(s.in / s.groups * s.kernel[0] * s.kernel[1]);
+  }
+
+  void channels(ChannelRule& rule) const override {
+    const Sizes s = sizes(rule.view());
+    freeze_axes(rule, 0, "a convolution slides over this axis", 1);
+    const Atoms in = rule.input(0, 1), out = rule.slot("weight", 0);
+    if (rule.view().has_slot("bias")) rule.unify(out, rule.slot("bias", 0));
+    if (s.groups == s.in && s.groups > 1) {  // depthwise: filter c * m + k belongs to channel c
+      Atoms repeated;
+      for (const Atom atom : in) repeated.insert(repeated.end(), static_cast<std::size_t>(s.out / s.in), atom);
+      rule.unify(repeated, out);
+    } else if (s.groups == 1) {
+      rule.unify(in, rule.slot("weight", 1));
+    } else {  // groups stay equal in size: position p of every group is one class
+      const Atoms shared = rule.slot("weight", 1);
+      tie_groups(rule, in, s.groups);
+      rule.unify(Atoms(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(in.size() / static_cast<std::size_t>(s.groups))), shared);
+      tie_groups(rule, out, s.groups);
+    }
+    rule.output(0, 1, out);
+  }
+
+  void resize(const NodeView&, const NodeView& view, Json& attrs) const override {
+    const std::vector<std::int64_t> weight = view.slot_shape("weight");
+    attrs["out_channels"] = weight[0];
+    if (attrs.contains("groups")) attrs["groups"] = known(view, 0, 1, "channels") / weight[1];
+  }
+
+ private:
+  struct Sizes {
+    std::int64_t in, out, groups;
+    std::vector<std::int64_t> kernel;
+  };
+
+  static Sizes sizes(const NodeView& view) {
+    require_float(view);
+    require_rank(view, 0, 4);
+    const Sizes s{known(view, 0, 1, "channels"), view.i("out_channels"), view.i("groups"), pair(view, "kernel")};
+    if (s.in % s.groups != 0 || s.out % s.groups != 0)
+      view.fail(fmt::format("{} input and {} output channels cannot be divided into {} groups", s.in, s.out, s.groups));
+    return s;
+  }
+};
+
+const OpRegistrar conv2d{std::make_unique<Conv2d>()};
+
+}  // namespace ds::graph::opset::conv
