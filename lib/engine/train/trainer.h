@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/commands/fit_options.h"
@@ -46,7 +47,9 @@ struct TrainerOptions {
   std::string partial = {};        ///< file for the state when stopped by a signal (`<output>.partial`); "" = run_dir/last.h5 or nowhere
   bool resume = false;
   std::string phase = "epoch";     ///< what progress says
-  bool reproducible = false;
+  bool reproducible = false;       ///< no times, no memory in history and files
+  bool overwrite = false;          ///< a run folder that holds a run already is begun anew
+  Json provenance = {};            ///< this step's record for what is saved in the run folder; the last metrics are added. null = none
 };
 
 enum class Outcome { kDone, kStopped };
@@ -58,8 +61,12 @@ class Trainer {
   ~Trainer();
 
   void add(std::shared_ptr<Callback> callback);
-  /// Trains to the end, or to a signal. Throws ds::Error(kFailure) when the loss is not finite, naming the first layer that made it.
+  /// Trains to the end, or to a signal. Then the model holds the last weights, or with `train.keep: best` those of best().
+  /// Throws ds::Error(kFailure) when the loss is not finite, naming the first layer that made it; ds::Error(kUsage) where the run folder
+  /// holds a run (without resume or overwrite) or one with other options; ds::Error(kInput) where a saved state does not fit.
   Outcome run();
+  /// Where a signal's state was saved, "" if nowhere.
+  const std::string& saved_state() const;
 
   exec::Model& model();
   exec::Executor& executor();
@@ -68,13 +75,18 @@ class Trainer {
   std::int64_t step() const;         ///< optimizer steps done
   std::int64_t total_steps() const;
   const Json& history() const;       ///< one object an epoch
-  const Json& best() const;          ///< that of the best validation top1
+  const Json& best() const;          ///< that of the best validation top1; null without a validation split
   std::vector<optim::Parameter>& parameters();
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Classes that the graph's first output tells apart: its last dim.
+std::int64_t output_classes(const graph::Graph& graph);
+/// Throws ds::Error(kInput, where) where the data set's images or classes do not fit the graph.
+void check_fit(const graph::Graph& graph, const data::Dataset& data, const std::string& where);
 
 /// Accuracy of a model on one split.
 struct Evaluation {
@@ -84,8 +96,13 @@ struct Evaluation {
   std::vector<std::int64_t> predictions;        ///< [n]
   std::vector<std::vector<std::int64_t>> confusion;  ///< [label][prediction]
   std::vector<float> confidences;               ///< softmax of the predicted class
-  Json metrics(const std::string& prefix) const;  ///< {"<prefix>_top1": ...}
+  std::int64_t classes = 0;
+  /// {"<prefix>_top1", "<prefix>_top1_low", "<prefix>_top1_high", "<prefix>_loss", "<prefix>_n"; "<prefix>_top5" beyond five classes}
+  Json metrics(const std::string& prefix) const;
 };
+/// Wilson's interval for `correct` of `n` at 95 % (Wilson 1927): {low, high}.
+std::pair<double, double> wilson(std::int64_t correct, std::int64_t n);
+/// Cross-entropy without smoothing; no gradients; BatchNorm by running statistics.
 /// Throws ds::Error(kInput) where the class count or the shape of images does not fit the model.
 Evaluation evaluate(exec::Executor& executor, const data::Split& split, const Json& preprocessing, std::int64_t num_classes, std::int64_t batch_size = 250);
 
