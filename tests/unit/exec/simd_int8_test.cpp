@@ -163,11 +163,12 @@ TEST_CASE("exec: int8 sums far beyond the range stop at the ends, halves go to e
     const std::int8_t one = 1;
     const float half = 0.5f;
     const Bytes x{1, 2, 3, 4, 5};
-    Bytes y(5), scratch(256);
+    Bytes y(5);
     Int8Conv conv{};
     conv.x = x.data(), conv.batch = 5, conv.y = y.data(), conv.y_zero = 3;
     conv.height = conv.width = conv.channels = conv.kernel_h = conv.kernel_w = conv.stride_h = conv.stride_w = conv.dilation_h = conv.dilation_w = 1;
     conv.groups = conv.out_height = conv.out_width = conv.out_channels = 1;
+    Bytes scratch(static_cast<std::size_t>(conv_scratch_bytes(conv)));
     run_conv(*set->int8, conv, pack_conv(&one, 1, 1, 1, 1, 1, nullptr, 0, &half), 0, 5, scratch.data());
     CHECK(y == Bytes{3, 4, 5, 5, 5});
   }

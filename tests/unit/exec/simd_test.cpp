@@ -85,7 +85,7 @@ TEST_CASE("exec: dropout draws the same mask however the batch is split") {
           REQUIRE(y[i] == (word_of(77, 5, std::uint64_t(ids[std::size_t(r)]), std::uint64_t(e)) >= threshold ? x[i] * scale : 0));
         }
       for (std::int64_t r = rows; r-- > 0;)  // in place, row by row, backwards
-        set->rows->dropout(&split[std::size_t(r * length)], 1, length, &ids[std::size_t(r)], 77, 5, threshold, scale, &split[std::size_t(r * length)]);
+        set->rows->dropout(split.data() + r * length, 1, length, ids.data() + r, 77, 5, threshold, scale, split.data() + r * length);
       CHECK(same_bytes(split, y));
     }
   Floats ones(100000, 1.f);
@@ -128,7 +128,8 @@ TEST_CASE("exec: BatchNorm rows forward and backward equal plain loops bit for b
       const std::size_t n = std::size_t(rows * C), channels = std::size_t(C);
       Floats x = random_floats(n, 4), dy = random_floats(n, 5);
       x[n - 1] = std::numeric_limits<float>::quiet_NaN();
-      const Floats scale = random_floats(channels, 6), offset = random_floats(channels, 7), slope = random_floats(channels, 8), k = random_floats(channels, 9);
+      const Floats scale = random_floats(channels, 6), offset = random_floats(channels, 7), slope = random_floats(channels, 8),
+                   k = random_floats(channels, 9);
       Floats y(n), dx(n), plain_y(n), plain_dx(n), dz(n);
       for (std::size_t i = 0; i < n; ++i) {
         const std::size_t c = i % channels;

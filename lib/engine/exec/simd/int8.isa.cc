@@ -11,6 +11,7 @@ extern const Int8Kernels kInt8Kernels;
 
 namespace {
 
+using std::int16_t;
 using std::int32_t;
 using std::int64_t;
 using std::int8_t;
@@ -28,11 +29,11 @@ DS_INLINE Int all(int32_t v) { return _mm256_set1_epi32(v); }
 DS_INLINE Float all_float(float v) { return _mm256_set1_ps(v); }
 DS_INLINE Int plus(Int a, Int b) { return _mm256_add_epi32(a, b); }
 DS_INLINE Int minus(Int a, Int b) { return _mm256_sub_epi32(a, b); }
-DS_INLINE Int clamp(Int v, Int low, Int high) { return _mm256_min_epi32(_mm256_max_epi32(v, low), high); }
 DS_INLINE Float to_float(Int v) { return _mm256_cvtepi32_ps(v); }
 DS_INLINE Float times(Float a, Float b) { return _mm256_mul_ps(a, b); }
 DS_INLINE Float plus(Float a, Float b) { return _mm256_add_ps(a, b); }
-DS_INLINE Float clamp(Float v, Float low, Float high) { return _mm256_max_ps(_mm256_min_ps(v, high), low); }
+DS_INLINE Float over(Float a, Float b) { return _mm256_div_ps(a, b); }
+DS_INLINE Float least(Float a, Float b) { return _mm256_min_ps(a, b); }  // b where a is a NaN
 DS_INLINE Int round_to_int(Float v) { return _mm256_cvtps_epi32(v); }  // half to even: nobody changes MXCSR
 DS_INLINE Int widen(__m128i bytes) { return _mm256_cvtepu8_epi32(bytes); }
 DS_INLINE Int dot(Int sum, Int x, Int w) {
@@ -42,13 +43,16 @@ DS_INLINE Int dot(Int sum, Int x, Int w) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1)));
 #endif
 }
-DS_INLINE __m128i narrow(Int a, Int b) {  // 16 values in 0..127 to bytes
-  const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xD8);
-  return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-}
+/// 8 or 16 integers to words, saturating; those of the upper half are anything where there are 8.
 template <int kVectors>
-DS_INLINE __m128i narrow(const Int* v) {
-  return narrow(v[0], v[kVectors - 1]);
+DS_INLINE __m256i words(const Int* v) {
+  return _mm256_permute4x64_epi64(_mm256_packs_epi32(v[0], v[kVectors - 1]), 0xD8);
+}
+/// Words plus `zero` to bytes, saturating.
+template <int kVectors>
+DS_INLINE __m128i narrow(const Int* v, int32_t zero) {
+  const __m256i moved = _mm256_adds_epi16(words<kVectors>(v), _mm256_set1_epi16(int16_t(zero)));
+  return _mm_packus_epi16(_mm256_castsi256_si128(moved), _mm256_extracti128_si256(moved, 1));
 }
 #else
 using Int = __m128i;
@@ -60,17 +64,18 @@ DS_INLINE Int all(int32_t v) { return _mm_set1_epi32(v); }
 DS_INLINE Float all_float(float v) { return _mm_set1_ps(v); }
 DS_INLINE Int plus(Int a, Int b) { return _mm_add_epi32(a, b); }
 DS_INLINE Int minus(Int a, Int b) { return _mm_sub_epi32(a, b); }
-DS_INLINE Int clamp(Int v, Int low, Int high) { return _mm_min_epi32(_mm_max_epi32(v, low), high); }
 DS_INLINE Float to_float(Int v) { return _mm_cvtepi32_ps(v); }
 DS_INLINE Float times(Float a, Float b) { return _mm_mul_ps(a, b); }
 DS_INLINE Float plus(Float a, Float b) { return _mm_add_ps(a, b); }
-DS_INLINE Float clamp(Float v, Float low, Float high) { return _mm_max_ps(_mm_min_ps(v, high), low); }
+DS_INLINE Float over(Float a, Float b) { return _mm_div_ps(a, b); }
+DS_INLINE Float least(Float a, Float b) { return _mm_min_ps(a, b); }
 DS_INLINE Int round_to_int(Float v) { return _mm_cvtps_epi32(v); }
 DS_INLINE Int widen(__m128i bytes) { return _mm_cvtepu8_epi32(bytes); }
 DS_INLINE Int dot(Int sum, Int x, Int w) { return _mm_add_epi32(sum, _mm_madd_epi16(_mm_maddubs_epi16(x, w), _mm_set1_epi16(1))); }
 template <int kVectors>
-DS_INLINE __m128i narrow(const Int* v) {
-  return _mm_packus_epi16(_mm_packs_epi32(v[0], v[1]), _mm_packs_epi32(v[kVectors - 2], v[kVectors - 1]));
+DS_INLINE __m128i narrow(const Int* v, int32_t zero) {
+  const __m128i by = _mm_set1_epi16(int16_t(zero));
+  return _mm_packus_epi16(_mm_adds_epi16(_mm_packs_epi32(v[0], v[1]), by), _mm_adds_epi16(_mm_packs_epi32(v[kVectors - 2], v[kVectors - 1]), by));
 }
 #endif
 
@@ -81,6 +86,7 @@ constexpr int kRows = sizeof(Int) == 32 ? 6 : 2;  // 12 or 8 sums, the weights a
 /// n <= 16 bytes; the rest is 0.
 DS_INLINE __m128i load_bytes(const uint8_t* p, int64_t n) {
   if (n == 16) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  if (n == 8) return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
   alignas(16) uint8_t bytes[16] = {};
   for (int64_t i = 0; i < n; ++i) bytes[i] = p[i];
   return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
@@ -94,32 +100,42 @@ DS_INLINE void store_bytes(uint8_t* p, __m128i v, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = bytes[i];
 }
 
-/// Writes up to 16 channels of one output pixel from their sums. `padded` counts channels as the packed arrays do, `at` as y does.
+/// clamp(round(v) + zero, low, 127). Held at 512 first, since a conversion that overflows gives the least integer; the other end is right so.
 template <int kVectors>
-DS_INLINE void finish(const Int8Conv& p, const Int* sum, int64_t padded, int64_t at, int64_t n) {
+DS_INLINE __m128i requantize(const Float* v, int32_t zero, int32_t low) {
+  Int q[kVectors];
+  for (int i = 0; i < kVectors; ++i) q[i] = round_to_int(least(v[i], all_float(512)));
+  return _mm_max_epu8(_mm_min_epu8(narrow<kVectors>(q, zero), _mm_set1_epi8(127)), _mm_set1_epi8(char(low)));
+}
+
+/// float(byte - zero) of up to 16 bytes.
+template <int kVectors>
+DS_INLINE void shifted(__m128i bytes, int32_t zero, Float* v) {
+  for (int i = 0; i < kVectors; ++i) {
+    v[i] = to_float(minus(widen(bytes), all(zero)));
+    bytes = kLanes == 8 ? _mm_srli_si128(bytes, 8) : _mm_srli_si128(bytes, 4);
+  }
+}
+
+/// Writes up to 16 channels of one output pixel from their sums; `at` counts as y does. @param m multipliers of the channels
+template <int kVectors>
+DS_INLINE void finish(const Int8Conv& p, const Int* sum, const Float* m, int64_t at, int64_t n) {
+  Float value[kVectors];
+  for (int v = 0; v < kVectors; ++v) value[v] = times(to_float(sum[v]), m[v]);
   if (p.y_float) {
     alignas(32) float values[kColumns];
     float* out = n == kVectors * kLanes ? p.y_float + at : values;
-    for (int v = 0; v < kVectors; ++v) store_float(out + v * kLanes, times(to_float(sum[v]), load_float(p.multiplier + padded + v * kLanes)));
+    for (int v = 0; v < kVectors; ++v) store_float(out + v * kLanes, value[v]);
     if (out == values)
       for (int64_t i = 0; i < n; ++i) p.y_float[at + i] = values[i];
     return;
   }
-  Float value[kVectors];
-  for (int v = 0; v < kVectors; ++v) value[v] = times(to_float(sum[v]), load_float(p.multiplier + padded + v * kLanes));
   if (p.residual) {
-    alignas(16) uint8_t bytes[32];  // 16 past the end: every register loads 16
-    _mm_store_si128(reinterpret_cast<__m128i*>(bytes), load_bytes(p.residual + at, n));
-    for (int v = 0; v < kVectors; ++v) {
-      const Int shifted = minus(widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + v * kLanes))), all(p.residual_zero));
-      value[v] = plus(value[v], times(to_float(shifted), all_float(p.residual_multiplier)));
-    }
+    Float other[kVectors];
+    shifted<kVectors>(load_bytes(p.residual + at, n), p.residual_zero, other);
+    for (int v = 0; v < kVectors; ++v) value[v] = plus(value[v], times(other[v], all_float(p.residual_multiplier)));
   }
-  Int q[kVectors];
-  // Clamped first, since a conversion that overflows gives the least integer; 512 is beyond every zero point.
-  for (int v = 0; v < kVectors; ++v)
-    q[v] = clamp(plus(round_to_int(clamp(value[v], all_float(-512), all_float(512))), all(p.y_zero)), all(p.low), all(127));
-  store_bytes(p.y + at, narrow<kVectors>(q), n);
+  store_bytes(p.y + at, requantize<kVectors>(value, p.y_zero, p.low), n);
 }
 
 /// A block of kCount pixels and up to 16 channels. @param rows inputs of each pixel, 4 * quads bytes
@@ -144,11 +160,15 @@ void block(const Int8Conv& p, const uint8_t* const* rows, const int8_t* weights,
       for (int v = 0; v < kVectors; ++v) sum[r][v] = dot(sum[r][v], x, w[v]);
     }
   }
-  for (int r = 0; r < kCount; ++r) finish<kVectors>(p, sum[r], padded, at + r * p.out_channels, n);
+  Float m[kVectors];
+  for (int v = 0; v < kVectors; ++v) m[v] = load_float(p.multiplier + padded + v * kLanes);
+  const Int8Conv local = p;  // so that the compiler need not read it again after each byte that it writes
+  for (int r = 0; r < kCount; ++r) finish<kVectors>(local, sum[r], m, at + r * local.out_channels, n);
 }
 
 template <int kVectors>
-void blocks(const Int8Conv& p, const uint8_t* const* rows, int64_t count, const int8_t* weights, int64_t quads, int64_t padded, int64_t at, int64_t n) {
+void blocks(const Int8Conv& p, const uint8_t* const* rows, int64_t count, const int8_t* weights, int64_t quads, int64_t padded, int64_t at,
+            int64_t n) {
   for (; count >= kRows; count -= kRows, rows += kRows, at += kRows * p.out_channels)
     block<kRows, kVectors>(p, rows, weights, quads, padded, at, n);
   switch (count) {
@@ -163,19 +183,20 @@ void blocks(const Int8Conv& p, const uint8_t* const* rows, int64_t count, const 
   }
 }
 
+DS_INLINE void move16(uint8_t* to, const uint8_t* from) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+
 /// Copies n bytes; may write up to 16 from `to` on, and read as many where that stays before `end`.
 DS_INLINE void copy(uint8_t* to, const uint8_t* from, int64_t n, const uint8_t* end) {
-  const auto move16 = [&](int64_t i) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
-  };
   if (n <= 16) {
-    if (end - from >= 16) return move16(0);
+    if (end - from >= 16) return move16(to, from);
     for (int64_t i = 0; i < n; ++i) to[i] = from[i];
     return;
   }
   int64_t i = 0;
-  for (; i + 16 <= n; i += 16) move16(i);
-  if (i < n) move16(n - 16);  // overlaps
+  for (; i + 16 <= n; i += 16) move16(to + i, from + i);
+  if (i < n) move16(to + n - 16, from + n - 16);  // overlaps
 }
 
 /// The place of an output pixel in the batch; ++ goes to the next one.
@@ -224,34 +245,117 @@ DS_INLINE void gather(const Int8Conv& p, const uint8_t* x, const Pixel& at, int6
   }
 }
 
+/// Output columns whose windows lie inside the picture's width.
+DS_INLINE void inner_columns(const Int8Conv& p, int64_t& low, int64_t& high) {
+  const int64_t room = p.width - 1 - (p.kernel_w - 1) * p.dilation_w + p.pad_w;
+  low = (p.pad_w + p.stride_w - 1) / p.stride_w;
+  high = room < 0 ? 0 : room / p.stride_w + 1;
+  high = high < p.out_width ? high : p.out_width;
+}
+
+/// Rows of bytes of one kernel, by run: its first byte, and how far it moves from one output column to the next.
+struct Runs {
+  const uint8_t* from[kMostTaps];
+  int64_t step[kMostTaps];
+  int64_t count, bytes;
+};
+
+/// The runs of the output pixel `at`, all of whose columns are inside. A row outside is `outside`, at least `bytes` of x_zero.
+DS_INLINE void find_runs(const Int8Conv& p, const uint8_t* x, const Pixel& at, int64_t channels, const uint8_t* outside, Runs& runs) {
+  const bool whole = channels == p.channels && p.dilation_w == 1;
+  const int64_t top = at.y * p.stride_h - p.pad_h, left = at.x * p.stride_w - p.pad_w, per_row = whole ? 1 : p.kernel_w;
+  runs.bytes = whole ? p.kernel_w * channels : channels;
+  runs.count = 0;
+  for (int64_t i = 0; i < p.kernel_h; ++i)
+    for (int64_t j = 0; j < per_row; ++j, ++runs.count) {
+      const int64_t row = top + i * p.dilation_h;
+      const bool inside = row >= 0 && row < p.height;
+      runs.from[runs.count] = inside ? x + ((at.image * p.height + row) * p.width + left + j * p.dilation_w) * p.channels : outside;
+      runs.step[runs.count] = inside ? p.stride_w * p.channels : 0;
+    }
+}
+
+/// The inputs of n output pixels side by side. Writes up to 16 bytes past the last one.
+DS_INLINE void gather_runs(const Runs& runs, int64_t n, int64_t depth, uint8_t* to) {
+  const int64_t count = runs.count, bytes = runs.bytes;
+  if (count == 3 && bytes <= 16) {  // a first layer, mostly
+    const uint8_t *a = runs.from[0], *b = runs.from[1], *c = runs.from[2];
+    const int64_t da = runs.step[0], db = runs.step[1], dc = runs.step[2];
+    for (int64_t r = 0; r < n; ++r, to += depth, a += da, b += db, c += dc) {
+      move16(to, a);
+      move16(to + bytes, b);
+      move16(to + 2 * bytes, c);
+    }
+    return;
+  }
+  for (int64_t r = 0; r < n; ++r, to += depth) {
+    uint8_t* place = to;
+    for (int64_t i = 0; i < count; ++i, place += bytes) {
+      const uint8_t* from = runs.from[i] + r * runs.step[i];
+      int64_t k = 0;
+#if defined(__AVX2__)
+      for (; k + 32 <= bytes; k += 32)
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(place + k), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + k)));
+#endif
+      for (; k < bytes; k += 16) move16(place + k, from + k);
+    }
+  }
+}
+
+/// The inputs of `count` output pixels from `at` on, a row of `depth` bytes each.
+void gather_tile(const Int8Conv& p, const uint8_t* x, Pixel at, int64_t count, int64_t channels, int64_t depth, const uint8_t* outside, uint8_t* to) {
+  const uint8_t* end = p.x + p.batch * p.height * p.width * p.channels;
+  int64_t low, high;
+  inner_columns(p, low, high);
+  Runs runs;
+  for (int64_t r = 0; r < count;) {
+    int64_t n = 0;
+    if (at.x >= low && at.x < high && p.kernel_h * p.kernel_w <= kMostTaps) {
+      n = high - at.x < count - r ? high - at.x : count - r;
+      find_runs(p, x, at, channels, outside, runs);
+      // The last picture's last pixels: a run of 16 bytes may end behind them.
+      for (int64_t i = 0; i < runs.count; ++i)
+        while (n > 0 && runs.step[i] != 0 && runs.from[i] + (n - 1) * runs.step[i] + (runs.bytes + 15) / 16 * 16 > end) --n;
+    }
+    if (n > 0) {
+      gather_runs(runs, n, depth, to + r * depth);
+    } else {
+      gather(p, x, at, channels, end, to + r * depth);
+      n = 1;
+    }
+    r += n;
+    at.x += n - 1;
+    advance(at, p.out_height, p.out_width);
+  }
+}
+
 void conv(const Int8Conv& p, int64_t begin, int64_t end, uint8_t* scratch) {
-  const int64_t in = p.channels / p.groups, out = p.out_channels / p.groups, quads = (p.kernel_h * p.kernel_w * in + 3) / 4;
-  const int64_t per_group = (out + kColumns - 1) / kColumns, most = kTileBytes / (4 * quads) / kRows * kRows;
+  const int64_t in = p.channels / p.groups, out = p.out_channels / p.groups, depth = (p.kernel_h * p.kernel_w * in + 3) / 4 * 4;
+  const int64_t per_group = (out + kColumns - 1) / kColumns, most = kTileBytes / depth / kRows * kRows;
   const int64_t tile = most < kRows ? kRows : most < kTileRows ? most : kTileRows;
   const bool direct = p.kernel_h == 1 && p.kernel_w == 1 && p.pad_h == 0 && p.pad_w == 0 && in % 4 == 0;
-  const uint8_t* x_end = p.x + p.batch * p.height * p.width * p.channels;
+  uint8_t* outside = scratch + tile * depth + 64;
+  __builtin_memset(outside, p.x_zero, std::uint64_t(p.kernel_w * in + 32));
   const uint8_t* rows[kTileRows];
-  Pixel next = pixel_at(begin, p.out_height, p.out_width);
+  for (int64_t r = 0; r < tile; ++r) rows[r] = scratch + r * depth;
   for (int64_t first = begin; first < end; first += tile) {
     const int64_t count = end - first < tile ? end - first : tile;
-    Pixel at = next;
+    const Pixel start = pixel_at(first, p.out_height, p.out_width);
     for (int64_t g = 0; g < p.groups; ++g) {
-      at = next;
-      for (int64_t r = 0; r < count; ++r, advance(at, p.out_height, p.out_width)) {
-        rows[r] = scratch + r * 4 * quads;
-        if (direct)
+      if (direct) {
+        Pixel at = start;
+        for (int64_t r = 0; r < count; ++r, advance(at, p.out_height, p.out_width))
           rows[r] = p.x + ((at.image * p.height + at.y * p.stride_h) * p.width + at.x * p.stride_w) * p.channels + g * in;
-        else
-          gather(p, p.x + g * in, at, in, x_end, scratch + r * 4 * quads);
+      } else {
+        gather_tile(p, p.x + g * in, start, count, in, depth, outside, scratch);
       }
       for (int64_t b = 0; b < per_group; ++b) {
         const int64_t block_index = g * per_group + b, n = out - b * kColumns < kColumns ? out - b * kColumns : kColumns;
-        const int8_t* weights = p.weights + block_index * quads * 4 * kColumns;
+        const int8_t* weights = p.weights + block_index * depth * kColumns;
         const int64_t padded = block_index * kColumns, y = first * p.out_channels + g * out + b * kColumns;
-        n > 8 ? blocks<kWhole>(p, rows, count, weights, quads, padded, y, n) : blocks<kWhole / 2>(p, rows, count, weights, quads, padded, y, n);
+        (n > 8 ? blocks<kWhole> : blocks<kWhole / 2>)(p, rows, count, weights, depth / 4, padded, y, n);
       }
     }
-    next = at;
   }
 }
 
@@ -276,35 +380,38 @@ DS_INLINE void depthwise_block(const Int8Conv& p, const uint8_t* const* taps, in
     sum[3] = dot(sum[3], x3, load(weights + 48));
 #endif
   }
-  finish<kWhole>(p, sum, channel, at, n);
+  Float m[kWhole];
+  for (int v = 0; v < kWhole; ++v) m[v] = load_float(p.multiplier + channel + v * kLanes);
+  finish<kWhole>(p, sum, m, at, n);
 }
 
-void depthwise(const Int8Conv& p, int64_t begin, int64_t end, uint8_t* scratch) {
-  const uint8_t* taps[kMostTaps + 4];
-  const int64_t quads = (p.kernel_h * p.kernel_w + 3) / 4;
+void depthwise(const Int8Conv& args, int64_t begin, int64_t end, uint8_t* scratch) {
+  const Int8Conv p = args;
+  const uint8_t* taps[kMostTaps];
+  int64_t step[kMostTaps];
+  const int64_t count = p.kernel_h * p.kernel_w, padded = (count + 3) / 4 * 4;
   __builtin_memset(scratch, p.x_zero, std::uint64_t(p.channels));  // a pixel outside the picture
+  for (int64_t t = count; t < padded; ++t) taps[t] = scratch, step[t] = 0;
+  int64_t low, high;
+  inner_columns(p, low, high);
   Pixel at = pixel_at(begin, p.out_height, p.out_width);
   for (int64_t index = begin; index < end; ++index, advance(at, p.out_height, p.out_width)) {
-    const uint8_t* image = p.x + at.image * p.height * p.width * p.channels;
-    int64_t t = 0;
-    for (int64_t i = 0; i < p.kernel_h; ++i)
-      for (int64_t j = 0; j < p.kernel_w; ++j) {
-        const int64_t row = at.y * p.stride_h - p.pad_h + i * p.dilation_h, column = at.x * p.stride_w - p.pad_w + j * p.dilation_w;
-        const bool inside = row >= 0 && row < p.height && column >= 0 && column < p.width;
-        taps[t++] = inside ? image + (row * p.width + column) * p.channels : scratch;
-      }
-    while (t % 4) taps[t++] = scratch;
+    if (index > begin && at.x > low && at.x < high) {  // one to the right of an inner pixel
+      for (int64_t t = 0; t < padded; ++t) taps[t] += step[t];
+    } else {
+      const uint8_t* image = p.x + at.image * p.height * p.width * p.channels;
+      for (int64_t i = 0, t = 0; i < p.kernel_h; ++i)
+        for (int64_t j = 0; j < p.kernel_w; ++j, ++t) {
+          const int64_t row = at.y * p.stride_h - p.pad_h + i * p.dilation_h, column = at.x * p.stride_w - p.pad_w + j * p.dilation_w;
+          const bool inside = row >= 0 && row < p.height && column >= 0 && column < p.width;
+          taps[t] = inside ? image + (row * p.width + column) * p.channels : scratch;
+          step[t] = inside ? p.stride_w * p.channels : 0;
+        }
+    }
     int64_t c = 0;
-    for (; c + kColumns <= p.channels; c += kColumns) depthwise_block(p, taps, quads, c, index * p.channels + c, kColumns);
-    if (c < p.channels) depthwise_block(p, taps, quads, c, index * p.channels + c, p.channels - c);
+    for (; c + kColumns <= p.channels; c += kColumns) depthwise_block(p, taps, padded / 4, c, index * p.channels + c, kColumns);
+    if (c < p.channels) depthwise_block(p, taps, padded / 4, c, index * p.channels + c, p.channels - c);
   }
-}
-
-/// round, move, clamp: v as int8's meaning has it.
-DS_INLINE uint8_t requantize(float v, int32_t zero, int32_t low) {
-  const float near = v < 512 ? v : 512, held = near > -512 ? near : -512;
-  const int32_t q = int32_t(__builtin_rintf(held)) + zero, raised = q > low ? q : low;
-  return uint8_t(raised < 127 ? raised : 127);
 }
 
 /// Calls f(first byte of an input pixel) for the taps inside the picture; returns their number.
@@ -344,34 +451,45 @@ void avg_pool(const Int8Pool& p, int64_t begin, int64_t end) {
   for (int64_t index = begin; index < end; ++index, advance(at, p.out_height, p.out_width))
     for (int64_t first = 0; first < p.channels; first += kChunk) {
       const int64_t n = p.channels - first < kChunk ? p.channels - first : kChunk;
-      int32_t sum[kChunk] = {};
+      alignas(32) int32_t sum[kChunk] = {};
       const int64_t taps = each_tap(p, at, [&](const uint8_t* __restrict x) {
 #pragma omp simd
         for (int64_t c = 0; c < n; ++c) sum[c] += x[first + c];
       });
       const int64_t divisor = p.count_padding ? p.kernel_h * p.kernel_w : taps;
-      const int32_t zeros = int32_t(taps) * p.x_zero, y_zero = p.y_zero;  // a tap outside adds a real 0
-      const float m = p.ratio / float(divisor);
-      uint8_t* __restrict y = p.y + index * p.channels + first;
-#pragma omp simd
-      for (int64_t c = 0; c < n; ++c) y[c] = requantize(float(sum[c] - zeros) * m, y_zero, 0);
+      const Int zeros = all(int32_t(taps) * p.x_zero);  // a tap outside adds a real 0
+      const Float m = all_float(p.ratio / float(divisor));
+      for (int64_t c = 0; c < n; c += kColumns) {
+        Float v[kWhole];
+        for (int i = 0; i < kWhole; ++i) v[i] = times(to_float(minus(load(sum + c + i * kLanes), zeros)), m);
+        store_bytes(p.y + index * p.channels + first + c, requantize<kWhole>(v, p.y_zero, 0), n - c < kColumns ? n - c : kColumns);
+      }
     }
 }
 
-void add(const Int8Add& p, int64_t begin, int64_t end) {
-  const uint8_t* __restrict a = p.a;
-  const uint8_t* __restrict b = p.b;
-  uint8_t* __restrict y = p.y;
-  const int32_t a_zero = p.a_zero, b_zero = p.b_zero, y_zero = p.y_zero, low = p.low;
-  const float a_ratio = p.a_ratio, b_ratio = p.b_ratio;
-#pragma omp simd
-  for (int64_t i = begin; i < end; ++i)
-    y[i] = requantize(float(int32_t(a[i]) - a_zero) * a_ratio + float(int32_t(b[i]) - b_zero) * b_ratio, y_zero, low);
+DS_INLINE void add_block(const Int8Add& p, int64_t at, int64_t n) {
+  Float a[kWhole], b[kWhole];
+  shifted<kWhole>(load_bytes(p.a + at, n), p.a_zero, a);
+  shifted<kWhole>(load_bytes(p.b + at, n), p.b_zero, b);
+  for (int i = 0; i < kWhole; ++i) a[i] = plus(times(a[i], all_float(p.a_ratio)), times(b[i], all_float(p.b_ratio)));
+  store_bytes(p.y + at, requantize<kWhole>(a, p.y_zero, p.low), n);
 }
 
-void quantize(const float* __restrict x, int64_t n, float scale, int32_t zero, uint8_t* __restrict y) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) y[i] = requantize(x[i] / scale, zero, 0);
+void add(const Int8Add& args, int64_t begin, int64_t end) {
+  const Int8Add p = args;
+  for (; begin + kColumns <= end; begin += kColumns) add_block(p, begin, kColumns);
+  if (begin < end) add_block(p, begin, end - begin);
+}
+
+void quantize(const float* x, int64_t n, float scale, int32_t zero, uint8_t* y) {
+  for (int64_t i = 0; i < n; i += kColumns) {
+    alignas(32) float last[kColumns] = {};
+    const int64_t m = n - i < kColumns ? n - i : kColumns;
+    if (m < kColumns) __builtin_memcpy(last, x + i, std::uint64_t(m) * sizeof(float));
+    Float v[kWhole];
+    for (int k = 0; k < kWhole; ++k) v[k] = over(load_float((m < kColumns ? last : x + i) + k * kLanes), all_float(scale));
+    store_bytes(y + i, requantize<kWhole>(v, zero, 0), m);
+  }
 }
 
 void quantize_nchw(const float* x, int64_t C, int64_t pixels, int64_t begin, int64_t end, float scale, int32_t zero, uint8_t* y) {

@@ -32,7 +32,7 @@ PackedConv pack_conv(const std::int8_t* weight, std::int64_t out, std::int64_t i
 std::int64_t conv_scratch_bytes(const Int8Conv& conv) {
   const std::int64_t depth = (conv.kernel_h * conv.kernel_w * (conv.channels / conv.groups) + 3) / 4 * 4;
   const std::int64_t gathered = std::max(std::min(kTileRows * depth, kTileBytes), 6 * depth);
-  return std::max(gathered, conv.channels) + 64;
+  return std::max(gathered, conv.channels) + conv.kernel_w * conv.channels + 128;  // the rows, then a row outside the picture
 }
 
 void run_conv(const Int8Kernels& kernels, Int8Conv conv, const PackedConv& packed, std::int64_t begin, std::int64_t end, std::uint8_t* scratch) {
