@@ -41,8 +41,10 @@ using LoadDataset = Dataset(const std::string& rest, const core::Options& option
 Dataset open(const std::string& spec);
 /// The same, once per process.
 const Dataset& open_cached(const std::string& spec);
+/// SPEC with a folder or file made absolute, for what outlives the current directory: a checkpoint, a run folder.
+std::string absolute_spec(const std::string& spec);
 
-/// The preprocessed form of uint8 images: float32 [N, C, H, W] (channels-last memory), (x * scale - mean) / std.
+/// The preprocessed form of uint8 or float32 images: float32 [N, C, H, W] (channels-last memory), (x * scale - mean) / std.
 /// Throws ds::Error(kInput) where shapes do not fit the preprocessing.
 at::Tensor preprocess(const at::Tensor& images, const Json& preprocessing);
 
@@ -57,7 +59,7 @@ struct LoaderOptions {
   std::int64_t batch_size = 64;
   bool shuffle = false;
   bool drop_last = false;
-  std::vector<std::string> augment;  ///< "affine", "crop", "flip", in order; training only
+  std::vector<std::string> augment = {};  ///< "affine", "crop", "flip", in order; training only
   std::int64_t workers = -1;         ///< threads that prepare batches; -1: 1, or 0 for small work; 0: in the caller's thread
   std::int64_t prefetch = 4;
   std::uint64_t seed = 0;
