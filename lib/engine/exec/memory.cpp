@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cctype>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -64,57 +62,11 @@ class CountingAllocator final : public c10::Allocator {
   void copy_data(void* to, const void* from, std::size_t bytes) const override { std::memcpy(to, from, bytes); }
 };
 
-/// A number in a file of the kernel's, or -1.
-std::int64_t number_in(const char* path) {
-  std::ifstream file(path);
-  std::string word;
-  if (!(file >> word) || word == "max") return -1;
-  return std::atoll(word.c_str());
-}
-
-std::int64_t available() {
-  std::ifstream file("/proc/meminfo");
-  std::string key, unit;
-  std::int64_t value;
-  while (file >> key >> value >> unit)
-    if (key == "MemAvailable:") return value * 1024;
-  return -1;
-}
-
-std::int64_t automatic_limit() {
-  std::int64_t bytes = available();
-  // cgroup 2, then 1: what is left of the group's limit counts, not the limit.
-  const std::int64_t most = std::max(number_in("/sys/fs/cgroup/memory.max"), number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
-  const std::int64_t used = std::max(number_in("/sys/fs/cgroup/memory.current"), number_in("/sys/fs/cgroup/memory/memory.usage_in_bytes"));
-  if (most > 0 && (bytes < 0 || most - std::max<std::int64_t>(used, 0) < bytes)) bytes = most - std::max<std::int64_t>(used, 0);
-  return bytes < 0 ? 0 : bytes / 100 * 95;
-}
-
 }  // namespace
 
 void install_allocator() {
   static CountingAllocator allocator;
   c10::SetCPUAllocator(&allocator, /*priority=*/100);
-}
-
-std::int64_t parse_limit(const std::string& text) {
-  if (text == "auto") return automatic_limit();
-  if (text == "none") return 0;
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  std::string unit(end);
-  double factor = 1;
-  if (!unit.empty()) {
-    const std::string kUnits = "KMGT";
-    const auto at = kUnits.find(char(std::toupper(static_cast<unsigned char>(unit[0]))));
-    const std::string rest = unit.substr(1);
-    const bool binary = rest == "iB" || rest.empty();
-    if (at == std::string::npos || (!binary && rest != "B")) factor = 0;
-    else for (std::size_t i = 0; i <= at; ++i) factor *= binary ? 1024 : 1000;
-  }
-  if (end == text.c_str() || factor == 0 || !(value > 0))
-    throw Error(Exit::kUsage, "--memory-limit", "'" + text + "' is no size", "say auto, none, or a number with K, M, G, KiB, MB ...");
-  return std::int64_t(value * factor);
 }
 
 void set_limit(std::int64_t bytes) { limit = bytes; }

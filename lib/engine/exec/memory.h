@@ -1,7 +1,6 @@
 // Our c10 CPU allocator: counts live and peak bytes exactly and refuses to go beyond a limit, where Linux would kill the process.
 #pragma once
 #include <cstdint>
-#include <string>
 
 namespace ds::exec {
 
@@ -11,9 +10,7 @@ struct MemoryUse {
 
 /// Makes ours the allocator of CPU tensors; once, at the engine's door.
 void install_allocator();
-/// "auto" (the smaller of the cgroup's limit and available memory, less 5 %), "none", or bytes with K, M, G, KiB ... Throws ds::Error(kUsage).
-std::int64_t parse_limit(const std::string& text);
-/// 0 = no limit. Beyond it an allocation throws ds::Error(kResource) naming wanted, live and limit.
+/// In bytes (core::memory_limit_bytes reads --memory-limit); 0 = no limit. Beyond it an allocation throws ds::Error(kResource) naming wanted, live and limit.
 void set_limit(std::int64_t bytes);
 MemoryUse memory_use();
 void reset_peak();

@@ -1,0 +1,53 @@
+#include "base/commands/prune_options.h"
+#include "base/core/log.h"
+#include "engine/commands/session.h"
+#include "engine/compress/pruner.h"
+
+namespace ds::commands {
+
+namespace {
+
+std::string summary(const Json& report) {
+  std::int64_t before = 0, after = 0;
+  for (const Json& layer : report["layers"]) {
+    before += layer["channels"].get<std::int64_t>();
+    after += layer["kept"].get<std::int64_t>();
+  }
+  return "pruned: " + std::to_string(after) + " of " + std::to_string(before) + " channels stay";
+}
+
+void run(const core::CommandOptions& base, core::Record& record) {
+  const auto& o = static_cast<const PruneCommand&>(base);
+  check_paths(o.output, {o.input}, o.common);
+  Opened opened = open_model("model", o.input, record);
+  const std::string parent = opened.checkpoint.digest;
+  const data::Dataset& data = open_data(opened, o.data);
+  const auto plan = compress::plan_pruning(opened.model, o.prune, std::uint64_t(o.common.seed));
+  record["pruning"] = plan.report;
+  record["before"] = figures(opened.model.graph);
+  if (o.common.dry_run) {
+    record["metrics"] = figures(graph::slice_graph(opened.model.graph, plan.keep));
+    return;
+  }
+  const Json& preprocessing = opened.checkpoint.preprocessing;
+  const Json before = evaluate_split(opened.model, data, preprocessing, "val");
+  const io::Checkpoint parent_checkpoint = opened.checkpoint;
+  exec::Model pruned = compress::slice(opened.model, plan.keep);
+  {
+    exec::Executor executor(pruned);
+    compress::reestimate_statistics(executor, data, o.statistics_batches, o.fit.loop.batch_size, std::uint64_t(o.common.seed));
+  }
+  Json metrics = {{"cut_val_top1", evaluate_split(pruned, data, preprocessing, "val").value("val_top1", 0.0)}};
+  core::info(summary(plan.report));
+  io::Checkpoint& checkpoint = opened.checkpoint;
+  if (o.fit.loop.epochs > 0)
+    fit_model(pruned, data, o.fit, checkpoint, o.output, o.common, o.resume == "auto", augmentation(checkpoint, o.augment), {}, "fine-tune");
+  metrics.update(evaluate_split(pruned, data, preprocessing, "val"));
+  for (const auto& [key, value] : before.items()) metrics["before_" + key] = value;
+  save_model(checkpoint, pruned, o.output, o.common, provenance_step(o.common, {&parent_checkpoint}, &data, metrics), record);
+}
+
+const core::Body<core::Command> body{"command", "prune", run};
+
+}  // namespace
+}  // namespace ds::commands

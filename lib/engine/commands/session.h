@@ -1,0 +1,55 @@
+// What commands that read a model do alike: open it and its data, tell figures, save with provenance.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/core/tool.h"
+#include "base/io/checkpoint.h"
+#include "engine/data/dataset.h"
+#include "engine/exec/model.h"
+#include "engine/train/trainer.h"
+
+namespace ds::commands {
+
+using core::Json;
+
+/// A checkpoint and its model. `given` is what the user wrote: "-" or a path.
+struct Opened {
+  io::Checkpoint checkpoint;
+  exec::Model model;
+  std::string given;
+};
+
+/// Loads, verifies and notes the input in the record as `name`.
+Opened open_model(const std::string& name, const std::string& given, core::Record& record);
+
+/// The data set `spec`, or where it is empty the one that the checkpoint was trained on; checked against the model.
+/// Throws ds::Error(kUsage) where neither says one.
+const data::Dataset& open_data(const Opened& opened, const std::string& spec);
+/// {"auto"} as the checkpoint's config says, else the list itself; {"none"} is empty.
+std::vector<std::string> augmentation(const io::Checkpoint& checkpoint, const std::vector<std::string>& wanted);
+
+/// {"parameters", "macs", "tensor_bytes"} of a model, for one sample.
+Json figures(const graph::Graph& graph);
+
+/// Accuracy on a split, by name, as metrics "<split>_top1" ...; {} where the split is empty. int8 models run their int8 kernels.
+Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const std::string& split, std::int64_t batch_size = 250);
+
+/// Before any work: the output may be written, the inputs are not it.
+void check_paths(const std::string& output, const std::vector<std::string>& inputs, const core::CommonOptions& common);
+
+/// What every step says of itself in the provenance: seed, data, device, threads, parents and metrics.
+Json provenance_step(const core::CommonOptions& common, const std::vector<const io::Checkpoint*>& parents, const data::Dataset* data, const Json& metrics);
+
+/// Puts the model in the checkpoint, appends the step and writes it; notes output, metrics and figures in the record.
+void save_model(io::Checkpoint& checkpoint, const exec::Model& model, const std::string& output, const core::CommonOptions& common, Json step,
+                core::Record& record);
+
+/// Fine-tunes or distils in place with these callbacks. Stopped by a signal: the state is in `<output>.partial`, and this throws
+/// ds::Error(kStopped). `resume`: goes on from there. An int8 model is trained with fake-quantization of its float masters.
+/// @return metrics of the last epoch
+Json fit_model(exec::Model& model, const data::Dataset& data, const FitOptions& fit, io::Checkpoint& checkpoint, const std::string& output,
+               const core::CommonOptions& common, bool resume, const std::vector<std::string>& augment,
+               std::vector<std::shared_ptr<train::Callback>> callbacks, const std::string& phase);
+
+}  // namespace ds::commands

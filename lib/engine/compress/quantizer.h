@@ -1,0 +1,28 @@
+// Static int8: fold BatchNorm, calibrate activations, lower to int8 ops; and the way back to a float net with fake-quantization for training.
+// The meaning of int8 is the design's: u8 activations in 0..127, s8 weights a channel, s32 bias, round half to even.
+#pragma once
+#include "engine/data/dataset.h"
+#include "engine/exec/executor.h"
+
+namespace ds::compress {
+
+using Json = nlohmann::json;
+
+struct CalibrationOptions {
+  std::int64_t samples = 512;              ///< of the training split, without augmentation
+  std::int64_t batch_size = 64;
+  std::string observer = "histogram";      ///< a card of kind "observer": min-max, percentile, histogram
+  std::vector<std::string> skip = {};      ///< nodes that stay float, by name
+};
+
+/// The int8 model of a float one. `report` gets per layer {"tensor","from","to","bytes_before","bytes_after","mse","sqnr_db"}.
+/// Nodes without an int8 twin stay float between dequantize and quantize.
+/// Throws ds::Error(kInput) where the model is int8 already, naming the command to use.
+exec::Model quantize_static(const exec::Model& model, const data::Dataset& data, const Json& preprocessing, const CalibrationOptions& options, Json& report);
+
+/// A float net that computes what the int8 one means: masters = q * s, fake-quantized weights and activations with straight-through gradients.
+exec::Model to_fake_quantized(const exec::Model& int8_model);
+/// The int8 net of it: weights quantized anew, activation ranges as they are now.
+exec::Model from_fake_quantized(const exec::Model& model);
+
+}  // namespace ds::compress
