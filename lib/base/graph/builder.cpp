@@ -2,10 +2,29 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/core/error.h"
 #include "base/graph/schema.h"
 
 namespace ds::graph {
+namespace builder {
+
+// Puts the tensors from `first` on in the order of the slots that the schema states.
+void order_tail(Graph& graph, std::size_t first, const Node& node, const std::vector<SlotSpec>& specs) {
+  const auto place = [&](const TensorSpec& tensor) {
+    return std::find_if(specs.begin(), specs.end(),
+                        [&](const SlotSpec& spec) {
+                          const auto it = node.slots.find(spec.name);
+                          return it != node.slots.end() && it->second.tensor == tensor.name;
+                        }) -
+           specs.begin();
+  };
+  std::stable_sort(graph.tensors.begin() + static_cast<std::ptrdiff_t>(first), graph.tensors.end(),
+                   [&](const TensorSpec& a, const TensorSpec& b) { return place(a) < place(b); });
+}
+
+}  // namespace builder
 
 Value Builder::input(const std::string& name, DType dtype, std::vector<Dim> dims) {
   ValueType type{dtype, std::move(dims)};
@@ -24,9 +43,10 @@ const ValueType& Builder::type(const Value& value) const {
   return it->second;
 }
 
-Value Builder::node(const std::string& op_name, const std::string& name, const std::vector<Value>& inputs, Json attrs, std::map<std::string, Slot> slots,
-                    const std::set<std::string>& without) {
-  if (types_.count(name)) throw Error(Exit::kInput, fmt::format("node '{}' ({})", name, op_name), "its name is taken");
+Value Builder::node(const std::string& op_name, const std::string& name, const std::vector<Value>& inputs, Json attrs,
+                    std::map<std::string, Slot> slots, const std::set<std::string>& without) {
+  const std::string where = fmt::format("node '{}' ({})", name, op_name);
+  if (types_.count(name)) throw Error(Exit::kInput, where, "its name is taken");
   Node node;
   node.name = name;
   node.op = op_name;
@@ -36,7 +56,7 @@ Value Builder::node(const std::string& op_name, const std::string& name, const s
   std::vector<ValueType> input_types;
   for (const Value& value : inputs) {
     const auto it = types_.find(value);
-    if (it == types_.end()) throw Error(Exit::kInput, fmt::format("node '{}' ({})", name, op_name), fmt::format("reads '{}', which no input or node makes", value));
+    if (it == types_.end()) throw Error(Exit::kInput, where, fmt::format("reads '{}', which no input or node makes", value));
     input_types.push_back(it->second);
   }
   const auto place = [&](const std::string& tensor) {  // from those added by hand into the table
@@ -48,11 +68,14 @@ Value Builder::node(const std::string& op_name, const std::string& name, const s
     }
   };
   // A slot may state what its op's schema asks (the free tensor), so tensors that are named must be there before.
+  const std::size_t first = graph_.tensors.size();
   for (const auto& [slot_name, slot] : node.slots) place(slot.tensor);
   const NodeView view(graph_, node, std::move(input_types));
   check_attributes(view);
   std::set<std::string> left = without;
-  for (const SlotSpec& spec : op(op_name).slots(view)) {
+  const std::vector<SlotSpec> specs = op(op_name).slots(view);
+  builder::order_tail(graph_, first, node, specs);
+  for (const SlotSpec& spec : specs) {
     if (node.slots.count(spec.name)) continue;
     if (spec.optional && left.erase(spec.name)) continue;
     const std::string tensor = name + "." + spec.name;
@@ -68,8 +91,8 @@ Value Builder::node(const std::string& op_name, const std::string& name, const s
   return name;
 }
 
-Value Builder::conv2d(const std::string& name, const Value& x, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding, bool bias,
-                      std::int64_t groups) {
+Value Builder::conv2d(const std::string& name, const Value& x, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
+                      bool bias, std::int64_t groups) {
   Json attrs = {{"out_channels", out}, {"kernel", {kernel, kernel}}};
   if (stride != 1) attrs["stride"] = {stride, stride};
   if (padding != 0) attrs["padding"] = {padding, padding};

@@ -18,7 +18,8 @@ class Builder {
   void output(const std::string& name, const Value& value);
 
   /// Adds a node. Tensors of its slots are `<name>.<slot>`, made from the schema unless `slots` names others (ties, slices). Optional slots
-  /// are made unless they are listed in `without`. A tensor of that name that tensor() added is taken as it is. Throws ds::Error(kInput) where the node does not fit.
+  /// are made unless they are listed in `without`. A tensor of that name that tensor() added is taken as it is.
+  /// Throws ds::Error(kInput) where the node does not fit.
   Value node(const std::string& op, const std::string& name, const std::vector<Value>& inputs, Json attrs = Json::object(),
              std::map<std::string, Slot> slots = {}, const std::set<std::string>& without = {});
   /// Adds a tensor to the table by hand (for slots that share or slice it, and free ones).

@@ -42,17 +42,17 @@ class ChannelRule {
 struct ChannelClass {
   std::map<std::pair<std::string, int>, std::vector<std::int64_t>> members;
   bool frozen = false;
-  bool coupled = false;          ///< see ChannelRule::couple
-  std::string reason;            ///< why it is frozen
-  int group = -1;                ///< classes whose members lie on the same axes of the same tensors
+  bool coupled = false;  ///< see ChannelRule::couple
+  std::string reason;    ///< why it is frozen
+  int group = -1;        ///< classes whose members lie on the same axes of the same tensors
 };
 
 /// Classes with the same (tensor, axis) pairs: the channels of one "layer", the heads of one attention ...
 struct ChannelGroup {
-  std::string name;              ///< the first tensor of its members, by order of the graph
-  std::vector<int> classes;      ///< indices into ChannelClasses::classes, in order of the channels
-  bool frozen = false;           ///< all of its classes are
-  std::size_t elements = 0;      ///< tensor elements that one class removes, roughly: of the first class
+  std::string name;          ///< the first tensor of its members, by order of the graph
+  std::vector<int> classes;  ///< indices into ChannelClasses::classes, in order of the channels
+  bool frozen = false;       ///< all of its classes are
+  std::size_t elements = 0;  ///< tensor elements that one class removes, roughly: of the first class
 };
 
 struct ChannelClasses {

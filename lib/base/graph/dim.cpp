@@ -75,8 +75,10 @@ struct Dim::Algebra {
   static std::string term_text(const Term& term) {
     std::string text;
     if (term.factors.empty()) return std::to_string(term.coefficient);
-    if (term.coefficient == -1) text = "-";
-    else if (term.coefficient != 1) text = std::to_string(term.coefficient) + "*";
+    if (term.coefficient == -1)
+      text = "-";
+    else if (term.coefficient != 1)
+      text = std::to_string(term.coefficient) + "*";
     for (std::size_t i = 0; i < term.factors.size(); ++i) text += (i ? "*" : "") + term.factors[i].text;
     return text;
   }
@@ -85,11 +87,13 @@ struct Dim::Algebra {
     std::stable_sort(terms.begin(), terms.end(), before);
     Terms merged;
     for (Term& term : terms) {
-      if (!merged.empty() && merged.back().factors == term.factors) merged.back().coefficient = dims::add(merged.back().coefficient, term.coefficient);
-      else merged.push_back(std::move(term));
+      if (merged.empty() || merged.back().factors != term.factors)
+        merged.push_back(std::move(term));
+      else
+        merged.back().coefficient = dims::add(merged.back().coefficient, term.coefficient);
     }
     merged.erase(std::remove_if(merged.begin(), merged.end(), [](const Term& t) { return t.coefficient == 0; }), merged.end());
-    if (merged.size() > dims::kMaxTerms) throw Error(Exit::kInput, "", fmt::format("a size has {} terms, at most {} are allowed", merged.size(), dims::kMaxTerms));
+    if (merged.size() > dims::kMaxTerms) throw Error(Exit::kInput, "", fmt::format("a size has more than {} terms", dims::kMaxTerms));
     if (merged.empty()) return Dim(0);
     if (merged.size() == 1 && merged[0].factors.empty()) return Dim(merged[0].coefficient);
     auto expr = std::make_shared<Expr>();
@@ -150,7 +154,8 @@ struct Dim::Algebra {
   static Dim floor_atom(const Dim& numerator, const Dim& denominator) {
     const auto wrap = [](const Dim& d, bool top) {
       const Terms t = terms(d);
-      const bool simple = t.size() == 1 && t[0].coefficient >= 0 && (!top || t[0].factors.empty() || (t[0].coefficient == 1 && t[0].factors.size() == 1));
+      const bool single = !t.empty() && (t[0].factors.empty() || (t[0].coefficient == 1 && t[0].factors.size() == 1));
+      const bool simple = t.size() == 1 && t[0].coefficient >= 0 && (!top || single);
       return simple ? d.text() : "(" + d.text() + ")";
     };
     const std::string text = "floor(" + wrap(numerator, false) + "/" + wrap(denominator, true) + ")";
@@ -227,7 +232,8 @@ class Parser {
 
  private:
   [[noreturn]] void fail(const char* expected) const {
-    throw Error(Exit::kInput, "", fmt::format("size '{}': expected {} at column {}", text_, expected, at_ + 1), "sizes are like 64, N or floor((H-1)/2)+1");
+    throw Error(Exit::kInput, "", fmt::format("size '{}': expected {} at column {}", text_, expected, at_ + 1),
+                "sizes are like 64, N or floor((H-1)/2)+1");
   }
 
   char peek() {
@@ -298,7 +304,8 @@ Dim::Dim(std::int64_t value) : value_(value) {}
 Dim Dim::symbol(const std::string& name) {
   bool good = !name.empty() && name.size() <= 32 && name != "floor" && !(name[0] >= '0' && name[0] <= '9');
   for (const char c : name) good = good && (std::isalnum(static_cast<unsigned char>(c)) || c == '_');
-  if (!good) throw Error(Exit::kInput, "", fmt::format("'{}' is no name of a size", name), "use up to 32 letters, digits and _, not starting with a digit");
+  if (!good)
+    throw Error(Exit::kInput, "", fmt::format("'{}' is no name of a size", name), "use up to 32 letters, digits and _, not starting with a digit");
   return Algebra::symbol(name);
 }
 

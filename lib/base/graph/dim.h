@@ -15,14 +15,14 @@ using Bindings = std::map<std::string, std::int64_t>;
 /// and equality is that of the text. Arithmetic that leaves 64 bits or grows past 256 terms throws ds::Error(kInput).
 class Dim {
  public:
-  Dim(std::int64_t value = 0);  // NOLINT: integers are sizes
+  Dim(std::int64_t value = 0);                  // NOLINT: integers are sizes
   Dim(int value) : Dim(std::int64_t{value}) {}  // NOLINT
   static Dim symbol(const std::string& name);
   /// From its text: "64", "N", "floor((H-1)/2)+1", "2*H*W". Throws ds::Error(kInput).
   static Dim parse(const std::string& text);
 
   bool is_known() const;
-  std::int64_t value() const;  ///< throws ds::Error(kFailure) where it is not known
+  std::int64_t value() const;                             ///< throws ds::Error(kFailure) where it is not known
   std::int64_t evaluate(const Bindings& bindings) const;  ///< throws ds::Error(kFailure) for an unbound symbol
   std::string text() const;
 
@@ -36,7 +36,7 @@ class Dim {
   struct Expr;
   struct Term;
   struct Factor;
-  struct Algebra;  ///< the arithmetic on terms, in dim.cpp
+  struct Algebra;                     ///< the arithmetic on terms, in dim.cpp
   std::shared_ptr<const Expr> expr_;  ///< null: the integer value_
   std::int64_t value_ = 0;
 };

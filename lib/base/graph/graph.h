@@ -56,7 +56,7 @@ struct Input {
 };
 
 struct Output {
-  std::string name;   ///< "logits"
+  std::string name;  ///< "logits"
   std::string value;
 };
 
@@ -69,7 +69,7 @@ struct Graph {
 
   const TensorSpec* find_tensor(const std::string& name) const;  ///< nullptr if absent
   TensorSpec* find_tensor(const std::string& name);
-  const TensorSpec& tensor(const std::string& name) const;       ///< throws ds::Error(kInput)
+  const TensorSpec& tensor(const std::string& name) const;  ///< throws ds::Error(kInput)
   const Node* find_node(const std::string& name) const;
   Node* find_node(const std::string& name);
   /// Nodes that read a value, in order.
@@ -83,7 +83,9 @@ struct Graph {
 Json to_json(const Graph& graph);
 Graph from_json(const Json& json, const std::string& where);
 
-/// The form that people write: the same keys in YAML, defaults left out, one node a line.
+/// The form that people write: the same keys in YAML, one node a line. Left out is what has a default: attributes, the input of a node that
+/// follows the one before, slots `<node>.<slot>` and their tensors, `float32`, `parameter`. A slot is a name, "name[begin:end]", or `~` for an
+/// optional one that is not there. Tensors are placed in order of first use. to_yaml wants a graph that verifies; from_yaml verifies.
 std::string to_yaml(const Graph& graph);
 Graph from_yaml(const std::string& text, const std::string& where);
 
@@ -97,9 +99,9 @@ void verify(const Graph& graph, const std::string& where);
 /// Multiply-accumulates and activation elements for the given symbols (N = 1 unless bound), parameters and bytes of the tensors.
 struct Cost {
   std::int64_t macs = 0;
-  std::int64_t parameters = 0;         ///< elements of parameters (tied ones once)
-  std::int64_t tensor_bytes = 0;       ///< bytes of all tensors of the table
-  std::int64_t activation_bytes = 0;   ///< sum over values
+  std::int64_t parameters = 0;        ///< elements of parameters (tied ones once)
+  std::int64_t tensor_bytes = 0;      ///< bytes of all tensors of the table
+  std::int64_t activation_bytes = 0;  ///< sum over values
 };
 Cost cost(const Graph& graph, const Bindings& bindings = {{"N", 1}});
 /// The same per node, in order of the nodes.

@@ -68,9 +68,12 @@ constexpr std::size_t kMaxRank = 8, kMaxEntries = 200'000, kMaxInputs = 4096;
 
 const char* role_name(Role role) {
   switch (role) {
-    case Role::kParameter: return "parameter";
-    case Role::kBuffer: return "buffer";
-    case Role::kConstant: return "constant";
+    case Role::kParameter:
+      return "parameter";
+    case Role::kBuffer:
+      return "buffer";
+    case Role::kConstant:
+      return "constant";
   }
   return "";
 }
@@ -83,7 +86,8 @@ Json slot_json(const Slot& slot) {
 Json node_json(const Node& node) {
   Json slots = Json::object();
   for (const auto& [name, slot] : node.slots) slots[name] = slot_json(slot);
-  Json json = {{"name", node.name}, {"op", node.op}, {"attrs", full_attributes(node)}, {"inputs", node.inputs}, {"outputs", node.outputs}, {"slots", slots}};
+  Json json = {{"name", node.name},     {"op", node.op},           {"attrs", full_attributes(node)},
+               {"inputs", node.inputs}, {"outputs", node.outputs}, {"slots", slots}};
   if (!node.placement.is_null()) json["placement"] = node.placement;
   return json;
 }
@@ -91,8 +95,10 @@ Json node_json(const Node& node) {
 Json input_json(const Input& input) {
   Json dims = Json::array();
   for (const Dim& dim : input.type.dims) {
-    if (dim.is_known()) dims.push_back(dim.value());
-    else dims.push_back(dim.text());
+    if (dim.is_known())
+      dims.push_back(dim.value());
+    else
+      dims.push_back(dim.text());
   }
   return {{"name", input.name}, {"dtype", io::dtype_name(input.type.dtype)}, {"dims", dims}};
 }
@@ -117,10 +123,14 @@ TensorSpec read_tensor(const Json& json, const std::string& where) {
   spec.dtype = object.dtype("dtype");
   for (const Json& size : object.list("shape", kMaxRank)) spec.shape.push_back(object.integer("shape", size));
   const std::string role = object.text("role");
-  if (role == "parameter") spec.role = Role::kParameter;
-  else if (role == "buffer") spec.role = Role::kBuffer;
-  else if (role == "constant") spec.role = Role::kConstant;
-  else object.fail(fmt::format("role '{}', expected parameter, buffer or constant", role));
+  if (role == "parameter")
+    spec.role = Role::kParameter;
+  else if (role == "buffer")
+    spec.role = Role::kBuffer;
+  else if (role == "constant")
+    spec.role = Role::kConstant;
+  else
+    object.fail(fmt::format("role '{}', expected parameter, buffer or constant", role));
   if (object.has("init")) spec.init = object.mapping("init");
   return spec;
 }
@@ -189,7 +199,8 @@ Graph from_json(const Json& json, const std::string& where) {
     const json_form::Object output(entry, at, {"name", "value"});
     graph.outputs.push_back(Output{output.text("name"), output.text("value")});
   });
-  each("tensors", json_form::kMaxEntries, [&](const Json& entry, const std::string& at) { graph.tensors.push_back(json_form::read_tensor(entry, at)); });
+  each("tensors", json_form::kMaxEntries,
+       [&](const Json& entry, const std::string& at) { graph.tensors.push_back(json_form::read_tensor(entry, at)); });
   each("nodes", json_form::kMaxEntries, [&](const Json& entry, const std::string& at) { graph.nodes.push_back(json_form::read_node(entry, at)); });
   graph.meta = object.mapping("meta");
   return graph;

@@ -11,11 +11,13 @@ namespace inference {
 [[noreturn]] void missing(const Graph& graph, const Node& node, const std::string& value, const std::map<std::string, ValueType>& known) {
   const std::string where = fmt::format("node '{}' ({})", node.name, node.op);
   const Node* maker = graph.producer(value);
-  if (maker && maker->name == value) throw Error(Exit::kInput, where, fmt::format("reads '{}' before it is made", value), "put nodes in order of computation");
+  if (maker && maker->name == value)
+    throw Error(Exit::kInput, where, fmt::format("reads '{}' before it is made", value), "put nodes in order of computation");
   std::vector<std::string> names;
   for (const auto& [name, type] : known) names.push_back(name);
   const std::string near = core::nearest(value, names);
-  throw Error(Exit::kInput, where, fmt::format("reads '{}', which no input or node makes", value), near.empty() ? "" : fmt::format("did you mean '{}'", near));
+  throw Error(Exit::kInput, where, fmt::format("reads '{}', which no input or node makes", value),
+              near.empty() ? "" : fmt::format("did you mean '{}'", near));
 }
 
 }  // namespace inference

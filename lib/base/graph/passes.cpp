@@ -40,9 +40,15 @@ std::vector<double> doubles(const std::map<std::string, io::Array>& tensors, con
   std::vector<double> values(static_cast<std::size_t>(array.numel()));
   for (std::size_t i = 0; i < values.size(); ++i) {
     switch (array.dtype) {
-      case DType::kF64: values[i] = array.as<double>()[i]; break;
-      case DType::kF32: values[i] = static_cast<double>(array.as<float>()[i]); break;
-      case DType::kF16: values[i] = static_cast<double>(half_to_float(array.as<std::uint16_t>()[i])); break;
+      case DType::kF64:
+        values[i] = array.as<double>()[i];
+        break;
+      case DType::kF32:
+        values[i] = static_cast<double>(array.as<float>()[i]);
+        break;
+      case DType::kF16:
+        values[i] = static_cast<double>(half_to_float(array.as<std::uint16_t>()[i]));
+        break;
       case DType::kBF16: {
         const std::uint32_t bits = std::uint32_t{array.as<std::uint16_t>()[i]} << 16;
         float value = 0;
@@ -50,7 +56,8 @@ std::vector<double> doubles(const std::map<std::string, io::Array>& tensors, con
         values[i] = static_cast<double>(value);
         break;
       }
-      default: throw Error(Exit::kInput, fmt::format("tensor '{}'", name), fmt::format("is {}, expected a float type", io::dtype_name(array.dtype)));
+      default:
+        throw Error(Exit::kInput, fmt::format("tensor '{}'", name), fmt::format("is {}, expected a float type", io::dtype_name(array.dtype)));
     }
   }
   return values;
@@ -134,7 +141,7 @@ std::set<std::string> remove_dead(Graph& graph) {
     if (!live.count(it->name)) continue;
     for (const std::string& value : it->inputs) live.insert(node_of(value));
   }
-  graph.nodes.erase(std::remove_if(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) { return !live.count(node.name); }), graph.nodes.end());
+  std::erase_if(graph.nodes, [&](const Node& node) { return !live.count(node.name); });
   std::set<std::string> used, dropped;
   for (const Node& node : graph.nodes) {
     for (const auto& [name, slot] : node.slots) used.insert(slot.tensor);
@@ -142,8 +149,7 @@ std::set<std::string> remove_dead(Graph& graph) {
   for (const TensorSpec& spec : graph.tensors) {
     if (!used.count(spec.name)) dropped.insert(spec.name);
   }
-  graph.tensors.erase(std::remove_if(graph.tensors.begin(), graph.tensors.end(), [&](const TensorSpec& spec) { return !used.count(spec.name); }),
-                      graph.tensors.end());
+  std::erase_if(graph.tensors, [&](const TensorSpec& spec) { return !used.count(spec.name); });
   return dropped;
 }
 

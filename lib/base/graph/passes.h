@@ -17,10 +17,10 @@ struct Folded {
 };
 
 /// Folds every batch_norm2d into the conv2d or linear before it, where it is that node's only user: with s = weight / sqrt(running_var + eps),
-/// W' = W s per output channel and b' = (b - running_mean) s + bias (Jacob et al. 2018, arXiv:1712.05877, eq. 14). Arithmetic is float64, W' and
-/// b' are float32. The node keeps its name and gets a bias where it has none; users of the batch norm read the node instead. Left alone: values that are
-/// outputs of the graph, tensors that several nodes share, and slices. `tensors` may lack tensors that are not folded.
-/// Throws ds::Error(kInput) where a tensor that is needed is missing or is not of a float type.
+/// W' = W s per output channel and b' = (b - running_mean) s + bias (Jacob et al. 2018, arXiv:1712.05877, eq. 14). Arithmetic is float64,
+/// W' and b' are float32. The node keeps its name and gets a bias where it has none; users of the batch norm read the node instead.
+/// Left alone: values that are outputs of the graph, tensors that several nodes share, and slices. `tensors` may lack tensors that are not
+/// folded. Throws ds::Error(kInput) where a tensor that is needed is missing or is not of a float type.
 Folded fold_batch_norm(const Graph& graph, const std::map<std::string, io::Array>& tensors);
 
 /// The nodes that follow each other from `first` with exactly these ops, each the only user of the one before, whose value is no output

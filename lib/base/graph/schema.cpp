@@ -32,12 +32,18 @@ const AttrSpec* find_attr(const Op& op, const std::string& name) {
 
 const char* type_name(AttrType type) {
   switch (type) {
-    case AttrType::kInt: return "an integer";
-    case AttrType::kFloat: return "a number";
-    case AttrType::kBool: return "true or false";
-    case AttrType::kString: return "a string";
-    case AttrType::kInts: return "a list of integers";
-    case AttrType::kFloats: return "a list of numbers";
+    case AttrType::kInt:
+      return "an integer";
+    case AttrType::kFloat:
+      return "a number";
+    case AttrType::kBool:
+      return "true or false";
+    case AttrType::kString:
+      return "a string";
+    case AttrType::kInts:
+      return "a list of integers";
+    case AttrType::kFloats:
+      return "a list of numbers";
   }
   return "";
 }
@@ -51,12 +57,18 @@ bool has_type(const Json& value, AttrType type) {
     return value.is_array() && std::all_of(value.begin(), value.end(), [&](const Json& v) { return has_type(v, element); });
   };
   switch (type) {
-    case AttrType::kInt: return fits_int64(value);
-    case AttrType::kFloat: return value.is_number() && std::isfinite(value.get<double>());
-    case AttrType::kBool: return value.is_boolean();
-    case AttrType::kString: return value.is_string();
-    case AttrType::kInts: return all(AttrType::kInt);
-    case AttrType::kFloats: return all(AttrType::kFloat);
+    case AttrType::kInt:
+      return fits_int64(value);
+    case AttrType::kFloat:
+      return value.is_number() && std::isfinite(value.get<double>());
+    case AttrType::kBool:
+      return value.is_boolean();
+    case AttrType::kString:
+      return value.is_string();
+    case AttrType::kInts:
+      return all(AttrType::kInt);
+    case AttrType::kFloats:
+      return all(AttrType::kFloat);
   }
   return false;
 }
@@ -71,7 +83,8 @@ void check_range(const NodeView& view, const AttrSpec& spec, const Json& value) 
   } else if (value.is_string() && !spec.choices.empty()) {
     const std::string word = value.get<std::string>();
     if (std::find(spec.choices.begin(), spec.choices.end(), word) != spec.choices.end()) return;
-    view.fail(fmt::format("attribute '{}' is '{}', expected one of {}", spec.name, word, fmt::join(spec.choices, ", ")), did_you_mean(word, spec.choices));
+    view.fail(fmt::format("attribute '{}' is '{}', expected one of {}", spec.name, word, fmt::join(spec.choices, ", ")),
+              did_you_mean(word, spec.choices));
   }
 }
 
@@ -201,7 +214,8 @@ void check_slots(const NodeView& view) {
   std::vector<std::string> names;
   for (const SlotSpec& spec : specs) names.push_back(spec.name);
   for (const auto& [name, slot] : node.slots) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) view.fail(fmt::format("unknown slot '{}'", name), schemas::did_you_mean(name, names));
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      view.fail(fmt::format("unknown slot '{}'", name), schemas::did_you_mean(name, names));
   }
   for (const SlotSpec& spec : specs) {
     if (!view.has_slot(spec.name)) {

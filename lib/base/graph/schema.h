@@ -112,7 +112,7 @@ Json full_attributes(const Node& node);
 /// Throws ds::Error(kInput, where, "unknown op ...", did you mean).
 const Op& op(const std::string& name, const std::string& where = "");
 const Op* find_op(const std::string& name);
-std::vector<const Op*> ops();  ///< sorted by name
+std::vector<const Op*> ops();         ///< sorted by name
 void add_op(std::unique_ptr<Op> op);  ///< a second op of a name is ds::Error(kFailure)
 struct OpRegistrar {
   explicit OpRegistrar(std::unique_ptr<Op> op) { add_op(std::move(op)); }

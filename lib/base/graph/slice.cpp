@@ -23,7 +23,8 @@ void shrink_tensors(Graph& graph, const Keep& keep) {
     std::int64_t& size = spec->shape[static_cast<std::size_t>(axis)];
     if (indices.empty()) fail(where, fmt::format("axis {} would lose all of its {} elements", axis, size));
     const bool ascending = std::adjacent_find(indices.begin(), indices.end(), std::greater_equal<>()) == indices.end();
-    if (!ascending || indices.front() < 0 || indices.back() >= size) fail(where, fmt::format("the kept indices of axis {} do not ascend within 0 to {}", axis, size - 1));
+    if (!ascending || indices.front() < 0 || indices.back() >= size)
+      fail(where, fmt::format("the kept indices of axis {} do not ascend within 0 to {}", axis, size - 1));
     size = static_cast<std::int64_t>(indices.size());
   }
 }
@@ -35,7 +36,8 @@ void shrink_slot(const Node& node, const std::string& name, Slot& slot, const Ke
   if (it == keep.end()) return;
   const auto rank = [&](std::int64_t row) { return std::lower_bound(it->second.begin(), it->second.end(), row) - it->second.begin(); };
   const std::int64_t begin = rank(slot.begin), end = rank(slot.end);
-  if (begin == end) fail(fmt::format("node '{}' ({})", node.name, node.op), fmt::format("slot '{}' would lose all of its {} rows", name, slot.end - slot.begin));
+  if (begin == end)
+    fail(fmt::format("node '{}' ({})", node.name, node.op), fmt::format("slot '{}' would lose all of its {} rows", name, slot.end - slot.begin));
   slot.begin = begin;
   slot.end = end;
 }
@@ -53,7 +55,8 @@ std::vector<bool> removed_classes(const ChannelClasses& classes, const Keep& kee
     }
     if (gone != 0 && gone != all) {
       const auto& [key, indices] = *classes.classes[c].members.begin();
-      fail(fmt::format("tensor '{}'", key.first), fmt::format("element {} of axis {} belongs to a class of which only {} of {} elements would go", indices[0], key.second, gone, all));
+      fail(fmt::format("tensor '{}'", key.first),
+           fmt::format("element {} of axis {} belongs to a class of which only {} of {} elements would go", indices[0], key.second, gone, all));
     }
     removed[c] = gone != 0;
   }
@@ -99,7 +102,9 @@ Keep keep_without(const Graph& graph, const ChannelClasses& classes, const std::
   for (const int c : removed) {
     const ChannelClass& entry = classes.classes.at(static_cast<std::size_t>(c));
     for (const auto& [key, indices] : entry.members) {
-      if (entry.frozen) slicing::fail(fmt::format("tensor '{}'", key.first), fmt::format("element {} of axis {} is never removed: {}", indices[0], key.second, entry.reason));
+      if (entry.frozen)
+        slicing::fail(fmt::format("tensor '{}'", key.first),
+                      fmt::format("element {} of axis {} is never removed: {}", indices[0], key.second, entry.reason));
       std::vector<bool>& flags = gone[key];
       flags.resize(static_cast<std::size_t>(graph.tensor(key.first).shape.at(static_cast<std::size_t>(key.second))));
       for (const std::int64_t i : indices) flags.at(static_cast<std::size_t>(i)) = true;
@@ -128,7 +133,8 @@ Graph slice_graph(const Graph& graph, const Keep& keep) {
     for (auto& [name, slot] : node.slots) slicing::shrink_slot(node, name, slot, keep);
     NodeView old(graph, graph.nodes[n], slicing::types_of(node, old_types));
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-      for (auto it = kept.lower_bound({node.inputs[i], 0}); it != kept.end() && it->first.first == node.inputs[i]; ++it) old.set_kept(i, it->first.second, it->second);
+      for (auto it = kept.lower_bound({node.inputs[i], 0}); it != kept.end() && it->first.first == node.inputs[i]; ++it)
+        old.set_kept(i, it->first.second, it->second);
     }
     const NodeView view(result, node, slicing::types_of(node, types));
     Json attrs = node.attrs;
@@ -145,7 +151,8 @@ Graph slice_graph(const Graph& graph, const Keep& keep) {
 }
 
 io::Array slice_array(const io::Array& array, const std::string& name, const Keep& keep) {
-  if (io::dtype_bits(array.dtype) < 8) slicing::fail(fmt::format("tensor '{}'", name), fmt::format("{} elements share bytes and cannot be sliced", io::dtype_name(array.dtype)));
+  if (io::dtype_bits(array.dtype) < 8)
+    slicing::fail(fmt::format("tensor '{}'", name), fmt::format("{} elements share bytes and cannot be sliced", io::dtype_name(array.dtype)));
   const std::size_t element = static_cast<std::size_t>(io::dtype_bits(array.dtype)) / 8;
   io::Array current = array;
   for (auto it = keep.lower_bound({name, 0}); it != keep.end() && it->first.first == name; ++it) {
