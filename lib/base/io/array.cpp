@@ -6,7 +6,7 @@
 #include <new>
 
 #include "base/core/error.h"
-#include "base/io/nonfinite.h"
+#include "base/io/checksum.h"
 
 namespace ds::io {
 namespace {

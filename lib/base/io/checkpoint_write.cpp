@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <cstring>
@@ -8,9 +7,9 @@
 #include "base/core/error.h"
 #include "base/io/checkpoint.h"
 #include "base/io/checkpoint_format.h"
+#include "base/io/checksum.h"
 #include "base/io/files.h"
 #include "base/io/hdf5.h"
-#include "base/io/nonfinite.h"
 #include "base/io/parallel.h"
 
 namespace ds::io {
@@ -79,11 +78,10 @@ std::vector<Item> make_items(const Checkpoint& checkpoint, const std::map<std::s
 
 /// Both hashes and the scan for non-finite values, each block read from memory once.
 void digest(Item& item, bool finite) {
-  constexpr std::size_t kBlock = 1 << 18;
+  constexpr std::size_t kBlock = 1 << 17;
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> sha(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> hash(XXH3_createState(), XXH3_freeState);
-  if (!sha || !hash || !EVP_DigestInit_ex(sha.get(), EVP_sha256(), nullptr)) throw Error(Exit::kFailure, item.link, "cannot be hashed");
-  XXH3_128bits_reset(hash.get());
+  Checksum hash;
+  if (!sha || !EVP_DigestInit_ex(sha.get(), EVP_sha256(), nullptr)) throw Error(Exit::kFailure, item.link, "cannot be hashed");
   const DType dtype = finite ? parse_dtype(item.dtype, item.link) : DType::kU8;
   for (std::size_t at = 0; at < item.bytes; at += kBlock) {
     const std::size_t n = std::min(kBlock, item.bytes - at);
@@ -95,14 +93,13 @@ void digest(Item& item, bool finite) {
       throw Error(Exit::kFailure, "tensor '" + f::unescape(item.link, "") + "'",
                   fmt::format("value at index {} is not finite", static_cast<std::int64_t>(at * 8) / dtype_bits(dtype) + first_nonfinite(block)));
     }
-    XXH3_128bits_update(hash.get(), item.data + at, n);
+    hash.update(item.data + at, n);
     EVP_DigestUpdate(sha.get(), item.data + at, n);
   }
   unsigned char bytes[32];
   EVP_DigestFinal_ex(sha.get(), bytes, nullptr);
   for (unsigned char byte : bytes) item.sha += fmt::format("{:02x}", byte);
-  const XXH128_hash_t value = XXH3_128bits_digest(hash.get());
-  item.hash = fmt::format("{:016x}{:016x}", value.high64, value.low64);
+  item.hash = hash.hex();
 }
 
 void digest_all(std::vector<Item>& items) {

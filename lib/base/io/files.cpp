@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <atomic>
 #include <cerrno>
@@ -15,6 +14,7 @@
 
 #include "base/core/digest.h"
 #include "base/core/error.h"
+#include "base/io/checksum.h"
 
 namespace ds::io {
 namespace {
@@ -141,13 +141,6 @@ void replace_named(const Target& target, const std::function<void(Sink&)>& write
   }
   put_in_place(temporary.name, target);
   temporary.kept = true;
-}
-
-std::string hex(const unsigned char* bytes, std::size_t n) {
-  static const char* digits = "0123456789abcdef";
-  std::string text;
-  for (std::size_t i = 0; i < n; ++i) text += {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
-  return text;
 }
 
 }  // namespace
@@ -330,9 +323,9 @@ std::string absolute(const std::string& path) {
 std::string sha256(const void* data, std::size_t bytes) { return core::sha256_hex(data, bytes); }
 
 std::string xxh3_128(const void* data, std::size_t bytes) {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, bytes));
-  return hex(canonical.digest, sizeof canonical.digest);
+  Checksum sum;
+  sum.update(data, bytes);
+  return sum.hex();
 }
 
 std::string home() {

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <filesystem>
 
+#include "base/core/host.h"
 #include "base/core/tool.h"
 #include "base/io/checkpoint.h"
 
@@ -31,7 +32,7 @@ std::string utc_now() {
 
 void add_provenance(Checkpoint& checkpoint, Json step, bool reproducible) {
   const core::Invocation& call = core::invocation();
-  Json record = {{"tool", call.tool}, {"config_digest", call.config_digest}, {"argv", Json::array()}};
+  Json record = {{"tool", call.tool}, {"version", core::version()}, {"isa", core::cpu_isa()}, {"config_digest", call.config_digest}, {"argv", Json::array()}};
   for (std::size_t i = 0; i < call.argv.size(); ++i) {
     const std::string& argument = call.argv[i];
     record["argv"].push_back(i == 0 ? std::filesystem::path(argument).filename().string() : reproducible ? without_folders(argument) : argument);

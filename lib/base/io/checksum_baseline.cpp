@@ -1,0 +1,2 @@
+#define DS_CHECKSUM checksum_baseline
+#include "base/io/checksum_kernels.inc"
