@@ -24,7 +24,7 @@ constexpr const char* kColumns[] = {"epoch",     "step", "train_loss", "train_to
 void differences(const Json& then, const Json& now, const std::string& path, std::vector<std::string>& found) {
   for (const auto& [key, value] : now.items()) {
     const std::string here = path.empty() ? key : path + "." + key;
-    if (path.empty() && !value.is_object() && key != "seed") continue;
+    if (path.empty() && (key == "memory" || (!value.is_object() && key != "seed" && key != "init"))) continue;
     const Json old = then.is_object() && then.contains(key) ? then[key] : Json();
     if (value.is_object()) {
       differences(old, value, here, found);

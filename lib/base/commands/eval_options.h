@@ -1,0 +1,22 @@
+// Options of ds-eval.
+#pragma once
+#include "base/core/tool.h"
+
+namespace ds::commands {
+
+struct EvalCommand : core::CommandOptions {
+  std::string input, data, split = "test", predictions;
+  std::vector<std::string> min_metric;
+  std::int64_t batch_size = 250;
+  void fields(core::Fields& f) override;
+  void check() const override;
+};
+
+/// "top1=0.97" as its parts. Throws ds::Error(kUsage).
+struct Gate {
+  std::string metric;
+  double least = 0;
+};
+Gate parse_gate(const std::string& text);
+
+}  // namespace ds::commands

@@ -1,0 +1,22 @@
+// Options of ds-train.
+#pragma once
+#include "base/commands/fit_options.h"
+#include "base/core/tool.h"
+
+namespace ds::commands {
+
+struct DataOptions : core::Options {
+  std::string name;                     ///< SPEC; "" with --init: as the checkpoint says
+  std::vector<std::string> augment;
+  void fields(core::Fields& f) override;
+};
+
+struct TrainCommand : core::CommandOptions {
+  core::Choice model{"architecture", "cnn", "arch"};
+  DataOptions data;
+  FitOptions fit;
+  std::string init, output, run_dir, resume = "no";
+  void fields(core::Fields& f) override;
+};
+
+}  // namespace ds::commands

@@ -1,0 +1,138 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "base/commands/train_options.h"
+#include "base/core/error.h"
+#include "base/models/models.h"
+#include "engine/commands/session.h"
+#include "engine/exec/memory.h"
+
+namespace ds::commands {
+namespace {
+
+/// What is trained: a fresh net, or the one of --init.
+struct Job {
+  io::Checkpoint checkpoint;
+  exec::Model model;
+  const data::Dataset* data = nullptr;
+  std::vector<std::string> parents;
+};
+
+void begin_fresh(Job& job, const TrainCommand& o) {
+  if (o.data.name.empty()) throw Error(Exit::kUsage, "--data", "is required: the data set to train on", "such as --data digits");
+  job.data = &data::open_cached(o.data.name);
+  const at::Tensor& images = job.data->split("train").images;
+  graph::Graph graph = models::build(o.model, job.data->num_classes, images.size(1), images.size(2), images.size(3), o.fit.regularize.dropout);
+  graph::verify(graph, "model." + o.model.key);
+  job.model = exec::make_model(std::move(graph), static_cast<std::uint64_t>(o.common.seed));
+  job.checkpoint.preprocessing = job.data->preprocessing;
+}
+
+void begin_from(Job& job, const TrainCommand& o, core::Record& record) {
+  Opened opened = open_model("init", o.init, record);
+  if (opened.model.is_quantized())
+    throw Error(Exit::kInput, o.init, "is an int8 model", "train it with ds-distill " + o.init + " --teacher FLOAT.h5, which keeps float masters");
+  job.data = &open_data(opened, o.data.name);
+  job.parents.push_back(opened.checkpoint.digest);
+  job.checkpoint = std::move(opened.checkpoint);
+  job.model = std::move(opened.model);
+}
+
+Job begin(const TrainCommand& o, core::Record& record) {
+  Job job;
+  if (o.init.empty())
+    begin_fresh(job, o);
+  else
+    begin_from(job, o, record);
+  job.checkpoint.labels = job.data->labels;
+  job.checkpoint.config = core::invocation().config;
+  job.checkpoint.config["data"]["name"] = o.common.reproducible ? job.data->spec : data::absolute_spec(job.data->spec);
+  job.checkpoint.history = Json::array();
+  job.checkpoint.state = nullptr;
+  job.checkpoint.state_tensors.clear();
+  const data::Dataset& data = *job.data;
+  record["data"] = {{"name", data.spec},        {"fingerprint", data.fingerprint}, {"classes", data.num_classes},
+                    {"train", data.train.size()}, {"val", data.val.size()},           {"test", data.test.size()}};
+  record["model"] = job.model.graph.meta.value("arch", "graph");
+  record["metrics"] = figures(job.model.graph);
+  return job;
+}
+
+Json provenance(const TrainCommand& o, const Job& job, const Json& metrics) {
+  Json step = provenance_step(o.common, {}, job.data, metrics);
+  step["parents"] = job.parents;
+  return step;
+}
+
+train::TrainerOptions trainer_options(const TrainCommand& o, const Job& job) {
+  train::TrainerOptions options;
+  options.seed = static_cast<std::uint64_t>(o.common.seed);
+  options.augment = o.data.augment;
+  options.run_dir = o.run_dir;
+  options.partial = o.output.empty() || o.output == "-" ? "" : o.output + ".partial";
+  options.resume = o.resume == "auto";
+  options.overwrite = o.common.force;
+  options.reproducible = o.common.reproducible;
+  options.provenance = provenance(o, job, Json::object());
+  return options;
+}
+
+/// Metrics of the weights that the run ended with, and of the test split, which nothing read before.
+Json final_metrics(const TrainCommand& o, const Job& job, exec::Model& model, const train::Trainer& trainer) {
+  Json metrics = Json::object();
+  if (!trainer.history().empty()) {
+    const bool best = o.fit.loop.keep == "best" && !trainer.best().is_null();
+    const Json& row = best ? trainer.best() : trainer.history().back();
+    for (const char* key : {"epoch", "train_loss", "train_top1", "val_loss", "val_top1"})
+      if (row.contains(key)) metrics[key] = row[key];
+    if (!trainer.best().is_null()) metrics["best_val_top1"] = trainer.best()["val_top1"];
+    if (trainer.history().back().contains("samples_per_sec")) metrics["samples_per_sec"] = trainer.history().back()["samples_per_sec"];
+  }
+  metrics["steps"] = trainer.step();
+  if (!o.common.reproducible) metrics["peak_mem_bytes"] = exec::memory_use().peak;
+  metrics.update(figures(model.graph));
+  metrics.update(evaluate_split(model, *job.data, job.checkpoint.preprocessing, "test", o.fit.loop.eval_batch_size));
+  return metrics;
+}
+
+[[noreturn]] void stopped(const train::Trainer& trainer) {
+  const std::string& saved = trainer.saved_state();
+  if (saved.empty())
+    throw Error(Exit::kInterrupted, "", fmt::format("stopped by a signal at step {} of {}, nothing saved", trainer.step(), trainer.total_steps()),
+                "with -o or --run-dir the state is saved");
+  throw Error(Exit::kStopped, saved, fmt::format("stopped by a signal at step {} of {}, state saved", trainer.step(), trainer.total_steps()),
+              "go on with the same command and --resume auto");
+}
+
+void note_run_folder(const std::string& folder, core::Record& record) {
+  for (const char* name : {"last", "best"}) {
+    const std::string path = folder + "/" + name + ".h5";
+    if (std::filesystem::exists(path)) record.output(name, path, io::load(path, {.tensors = false}).digest);
+  }
+}
+
+void run(const core::CommandOptions& base, core::Record& record) {
+  const auto& o = static_cast<const TrainCommand&>(base);
+  if (!o.output.empty()) check_paths(o.output, {o.init}, o.common);
+  Job job = begin(o, record);
+  if (o.common.dry_run) return;
+
+  train::Trainer trainer(job.model, *job.data, o.fit, trainer_options(o, job), job.checkpoint);
+  if (trainer.run() == train::Outcome::kStopped) stopped(trainer);
+
+  const Json metrics = final_metrics(o, job, job.model, trainer);
+  record["metrics"] = metrics;
+  job.checkpoint.history = trainer.history();
+  if (!o.output.empty()) {
+    save_model(job.checkpoint, job.model, o.output, o.common, provenance(o, job, metrics), record);
+    if (o.output != "-") std::remove((o.output + ".partial").c_str());
+  }
+  if (!o.run_dir.empty()) note_run_folder(o.run_dir, record);
+}
+
+const core::Body<core::Command> body{"command", "train", run};
+
+}  // namespace
+}  // namespace ds::commands
