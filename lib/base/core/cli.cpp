@@ -48,8 +48,12 @@ class Parser {
         words.push_back(word);
       }
     }
-    if (end != arguments.end()) words.insert(words.end(), end + 1, arguments.end());
-    if (result_.errors.empty()) take_positionals(words);
+    std::vector<std::string> behind;
+    if (end != arguments.end()) behind.assign(end + 1, arguments.end());
+    for (const auto& option : known_.all) has_command_ = has_command_ || option.entry.field.behind_dashes;
+    if (!has_command_) words.insert(words.end(), behind.begin(), behind.end());
+    if (result_.errors.empty()) take_positionals(words, false);
+    if (result_.errors.empty() && has_command_) take_positionals(behind, true);
     return std::move(result_);
   }
 
@@ -131,11 +135,12 @@ class Parser {
     result_.settings.push_back({path, Value::scalar(text), {{path, 0, 0, false}}, std::make_shared<const Source>(Source{Source::Kind::kFlag, name, ""})});
   }
 
-  void take_positionals(const std::vector<std::string>& words) {
+  /// Gives the words to the positionals in turn; `behind`: to the one that takes a command behind `--`.
+  void take_positionals(const std::vector<std::string>& words, bool behind) {
     std::size_t next = 0;
     for (const auto& option : known_.all) {
       const Entry& entry = option.entry;
-      if (!entry.field.positional || next >= words.size()) continue;
+      if (!entry.field.positional || entry.field.behind_dashes != behind || next >= words.size()) continue;
       const std::string name = entry.field.value_name.empty() ? entry.field.name : entry.field.value_name;
       if (!is_list(entry)) {
         push(entry.path, name, words[next++]);
@@ -148,7 +153,8 @@ class Parser {
       result_.settings.push_back({entry.path, std::move(list), {{entry.path, 0, 0, false}},
                                   std::make_shared<const Source>(Source{Source::Kind::kFlag, name, ""})});
     }
-    if (next < words.size()) fail("", fmt::format("unexpected argument '{}'", words[next]));
+    if (next < words.size())
+      fail("", fmt::format("unexpected argument '{}'", words[next]), has_command_ && !behind ? "a command to run stands behind --" : "");
   }
 
   void unknown(const std::string& word) {
@@ -180,6 +186,7 @@ class Parser {
   std::map<const CLI::Option*, Target> options_;
   std::map<std::string, std::string> spellings_;  ///< folded -> as registered
   std::set<char> letters_;
+  bool has_command_ = false;  ///< the tool has an option that takes what stands behind `--`
   CommandLine result_;
 };
 

@@ -68,6 +68,7 @@ struct Field {
   std::string value_name = {};                         ///< in help: FILE, DIR, N ...
   bool flag_only = false;                              ///< not part of the config: no YAML key, not in its digest
   bool positional = false;                             ///< given without a flag, in order; a vector takes the rest
+  bool behind_dashes = false;                          ///< a positional vector that takes all behind `--`, and that alone
   bool required = false;
   bool path = false;                                   ///< a path: relative ones in a YAML file are taken from that file's folder
   bool hidden = false;                                 ///< not in the short help

@@ -47,7 +47,7 @@ std::string usage_line(const ToolSpec& spec, const KnownOptions& known) {
     const Field& field = option.entry.field;
     if (!field.positional) continue;
     const std::string word = value_word(option.entry) + (is_list(option.entry) ? "..." : "");
-    line += field.required ? " " + word : " [" + word + "]";
+    line += field.behind_dashes ? " [-- " + word + "]" : field.required ? " " + word : " [" + word + "]";
   }
   return line + "\n";
 }

@@ -72,7 +72,7 @@ std::string synopsis(const ToolSpec& spec, const KnownOptions& known) {
   for (const auto& option : known.all) {
     if (!option.entry.field.positional) continue;
     const std::string word = "\\fI" + plain(value_word(option.entry)) + "\\fR" + (is_list(option.entry) ? "..." : "");
-    line += option.entry.field.required ? " " + word : " [" + word + "]";
+    line += option.entry.field.behind_dashes ? " [\\-\\- " + word + "]" : option.entry.field.required ? " " + word : " [" + word + "]";
   }
   return line + "\n";
 }

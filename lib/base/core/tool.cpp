@@ -265,9 +265,11 @@ class Run {
   }
 
   void call_command() {
-    if (!spec_.engine) {
-      Command* command = find_command(spec_.command);
-      if (command == nullptr) throw Error(Exit::kFailure, spec_.command, "no such command in this build");
+    const std::string instead = options_.base_command();
+    if (!spec_.engine || !instead.empty()) {
+      const std::string& name = instead.empty() ? spec_.command : instead;
+      Command* command = find_command(name);
+      if (command == nullptr) throw Error(Exit::kFailure, name, "no such command in this build");
       return command(options_, record_);
     }
     // No path: the run path of this library finds it in the build tree and in the install tree. LibTorch cannot be unloaded.

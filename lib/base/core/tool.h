@@ -36,6 +36,8 @@ struct CommonOptions {
 /// Base of a command's options. Its `fields()` has a line `common.fields(f);`.
 struct CommandOptions : Options {
   CommonOptions common;
+  /// A base command to run in place of the tool's own, for a tool of which some actions need no LibTorch; "" = the tool's own.
+  virtual std::string base_command() const { return ""; }
 };
 
 /// What a tool is called and shows.
