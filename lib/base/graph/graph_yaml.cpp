@@ -50,18 +50,34 @@ std::string slot_text(const Slot& slot) {
   return flow({{"tensor", slot.tensor}, {"axis", slot.axis}, {"begin", slot.begin}, {"end", slot.end}});
 }
 
+// What the schema makes for a node of which no slot is stated; nothing where it needs one (a free tensor).
+std::vector<SlotSpec> unasked(const Graph& graph, const NodeView& view) {
+  Node bare = view.node();
+  bare.slots.clear();
+  try {
+    return op(bare.op).slots(NodeView(graph, bare, view.inputs()));
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 // The slots that cannot be left out; notes in `made` the tensors that the schema makes again.
 std::string slots(const Graph& graph, const NodeView& view, std::set<std::string>& seen, std::set<std::string>& made) {
   std::string text;
   const Node& node = view.node();
+  const std::vector<SlotSpec> fresh = unasked(graph, view);
   for (const SlotSpec& spec : op(node.op).slots(view)) {
     const auto it = node.slots.find(spec.name);
-    const std::string name = node.name + "." + spec.name;
-    if (it != node.slots.end() && it->second.whole() && it->second.tensor == name) {
-      const TensorSpec& tensor = graph.tensor(name);
-      const bool same = tensor.dtype == spec.dtype && tensor.shape == spec.shape && tensor.role == spec.role && tensor.init == spec.init;
-      if (seen.insert(name).second && same) made.insert(name);
-      continue;
+    if (it != node.slots.end() && it->second.whole() && it->second.tensor == node.name + "." + spec.name) {
+      const TensorSpec& tensor = graph.tensor(it->second.tensor);
+      const bool same = std::any_of(fresh.begin(), fresh.end(), [&](const SlotSpec& other) {
+        return other.name == spec.name && tensor.dtype == other.dtype && tensor.shape == other.shape && tensor.role == other.role &&
+               tensor.init == other.init;
+      });
+      if (seen.insert(tensor.name).second && same) {
+        made.insert(tensor.name);
+        continue;
+      }
     }
     text += (text.empty() ? "" : ", ") + spec.name + ": " + (it == node.slots.end() ? "~" : slot_text(it->second));
     if (it != node.slots.end()) seen.insert(it->second.tensor);
