@@ -77,7 +77,8 @@ Json fit_model(exec::Model& model, const data::Dataset& data, const FitOptions& 
                const core::CommonOptions& common, bool resume, const std::vector<std::string>& augment,
                std::vector<std::shared_ptr<train::Callback>> callbacks, const std::string& phase) {
   const bool quantized = model.is_quantized();
-  if (quantized) model = compress::to_fake_quantized(model);
+  const exec::Model int8_model = model;
+  if (quantized) model = compress::to_fake_quantized(int8_model);
   train::TrainerOptions options;
   options.seed = std::uint64_t(common.seed);
   options.augment = augment;
@@ -93,7 +94,7 @@ Json fit_model(exec::Model& model, const data::Dataset& data, const FitOptions& 
     throw Error(Exit::kStopped, saved, "stopped by a signal, state saved", "go on with the same command and --resume auto");
   }
   checkpoint.history = trainer.history();
-  if (quantized) model = compress::from_fake_quantized(model);
+  if (quantized) model = compress::from_fake_quantized(model, int8_model);
   if (!options.partial.empty()) std::remove(options.partial.c_str());
   return trainer.history().empty() ? Json::object() : trainer.history().back();
 }

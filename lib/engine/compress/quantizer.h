@@ -22,7 +22,7 @@ exec::Model quantize_static(const exec::Model& model, const data::Dataset& data,
 
 /// A float net that computes what the int8 one means: masters = q * s, fake-quantized weights and activations with straight-through gradients.
 exec::Model to_fake_quantized(const exec::Model& int8_model);
-/// The int8 net of it: weights quantized anew, activation ranges as they are now.
-exec::Model from_fake_quantized(const exec::Model& model);
+/// `int8_model` with the weights and biases of the trained net: quantized anew, activation ranges as they were.
+exec::Model from_fake_quantized(const exec::Model& trained, const exec::Model& int8_model);
 
 }  // namespace ds::compress

@@ -1,0 +1,15 @@
+// Options of ds-quantize.
+#pragma once
+#include "base/core/tool.h"
+
+namespace ds::commands {
+
+struct QuantizeCommand : core::CommandOptions {
+  std::string input, output, data, method = "static", observer = "histogram";
+  std::int64_t bits = 8, samples = 512, batch_size = 64;
+  std::vector<std::string> skip;
+  double max_drop = 0;
+  void fields(core::Fields& f) override;
+};
+
+}  // namespace ds::commands

@@ -1,0 +1,16 @@
+// What a float net's values look like on training samples.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/compress/quantize/observer.h"
+#include "engine/compress/quantizer.h"
+
+namespace ds::compress {
+
+/// Scale and zero point of each named value. Values of one list share theirs: they cover all of the list's members.
+std::map<std::string, QParams> calibrate(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const CalibrationOptions& options,
+                                         const std::vector<std::vector<std::string>>& shared);
+
+}  // namespace ds::compress
