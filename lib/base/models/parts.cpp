@@ -1,0 +1,34 @@
+#include "base/models/parts.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/core/error.h"
+
+namespace ds::models {
+
+graph::Value image(graph::Builder& b, const ArchOptions& options) {
+  return b.input("image", graph::DType::kF32, {graph::Dim::symbol("N"), options.in_channels, options.height, options.width_px});
+}
+
+graph::Value dropout(graph::Builder& b, const std::string& name, const graph::Value& x, const ArchOptions& options, double otherwise) {
+  const double p = options.dropout >= 0 ? options.dropout : otherwise;
+  return p > 0 ? b.dropout(name, x, p) : x;
+}
+
+void require_size(const ArchOptions& options, const std::string& arch, std::int64_t least) {
+  if (options.height < least || options.width_px < least)
+    throw Error(Exit::kUsage, "model.arch", fmt::format("{} needs images of at least {}x{}, the data have {}x{}", arch, least, least, options.height, options.width_px),
+                "choose a smaller model, such as cnn or mlp");
+}
+
+void init_convs_fan_out(graph::Graph& graph) {
+  for (const graph::Node& node : graph.nodes) {
+    if (node.op != "conv2d") continue;
+    graph::TensorSpec& weight = *graph.find_tensor(node.slots.at("weight").tensor);
+    weight.init = {{"kind", "kaiming_normal"}, {"fan", weight.shape[0] * weight.shape[2] * weight.shape[3]}, {"gain", std::sqrt(2.0)}};
+  }
+}
+
+}  // namespace ds::models
