@@ -1,0 +1,232 @@
+// ds-bench: models run in turns, so that whatever else the machine does hits all of them alike.
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "base/commands/bench_options.h"
+#include "base/core/error.h"
+#include "base/core/host.h"
+#include "base/core/log.h"
+#include "base/core/signals.h"
+#include "base/io/files.h"
+#include "base/report/table.h"
+#include "engine/commands/session.h"
+#include "engine/exec/memory.h"
+#include "engine/exec/simd/simd.h"
+
+namespace ds::commands {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Candidate {
+  std::string name, engine;
+  std::int64_t file_bytes = 0;
+  Opened opened;
+  std::unique_ptr<exec::Executor> executor;
+  train::Evaluation evaluation;
+};
+
+double quantile(std::vector<double> values, double q) {
+  std::sort(values.begin(), values.end());
+  const double at = q * double(values.size() - 1);
+  const std::size_t low = std::size_t(at), high = std::min(low + 1, values.size() - 1);
+  return values[low] + (at - double(low)) * (values[high] - values[low]);
+}
+
+struct Interval {
+  double middle, low, high;
+};
+
+/// The median with the order statistics that hold it with 95 % (binomial, normal approximation).
+Interval median_interval(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const double n = double(values.size()), half = 0.98 * std::sqrt(n);
+  const auto at = [&](double i) { return values[std::size_t(std::clamp(std::floor(i), 0.0, n - 1))]; };
+  return {quantile(values, 0.5), at(n / 2 - half), at(n / 2 + half)};
+}
+
+std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+Candidate open_candidate(const std::string& path, const std::string& engine, core::Record& record) {
+  Candidate c;
+  c.opened = open_model("model", path, record);
+  c.name = file_name(c.opened.checkpoint.path.empty() ? path : c.opened.checkpoint.path);
+  const bool int8 = c.opened.model.is_quantized();
+  c.engine = int8 ? "int8" : "eager";
+  if (engine != "auto" && engine != c.engine)
+    throw Error(Exit::kInput, path, int8 ? "an int8 model, which the eager float engine does not run" : "a float model, which the int8 engine does not run",
+                int8 ? "give --engine auto" : "make it int8 with ds-quantize, or give --engine auto");
+  struct stat status {};
+  if (stat(c.opened.checkpoint.path.c_str(), &status) == 0) c.file_bytes = status.st_size;
+  return c;
+}
+
+/// `batch` pictures of the split, the first ones again where it is smaller.
+at::Tensor make_input(const data::Split& split, const Json& preprocessing, std::int64_t batch) {
+  at::Tensor all = data::preprocess(split.images.narrow(0, 0, std::min(batch, split.size())), preprocessing);
+  while (all.size(0) < batch) all = all.repeat({2, 1, 1, 1}).narrow(0, 0, std::min(batch, 2 * all.size(0)));
+  return all.contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+struct Timing {
+  std::vector<double> seconds;      ///< per call
+  std::vector<double> per_round;    ///< median of a round's calls
+  std::int64_t peak_activations = 0;
+};
+
+void run_turn(Candidate& c, const at::Tensor& input, double min_time, Timing* timing) {
+  const exec::RunContext context;
+  std::vector<double> calls;
+  double total = 0;
+  do {
+    const auto begin = Clock::now();
+    c.executor->run({input}, context);
+    calls.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+    total += calls.back();
+  } while (total < min_time || calls.size() < 3);
+  if (!timing) return;
+  timing->seconds.insert(timing->seconds.end(), calls.begin(), calls.end());
+  timing->per_round.push_back(quantile(calls, 0.5));
+}
+
+std::vector<Timing> measure(std::vector<Candidate>& candidates, const data::Split& split, const BenchCommand& o, std::int64_t batch) {
+  const c10::InferenceMode inference;
+  std::vector<Timing> timings(candidates.size());
+  std::vector<at::Tensor> inputs;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    inputs.push_back(make_input(split, candidates[i].opened.checkpoint.preprocessing, batch));
+    candidates[i].executor->run({inputs[i]}, exec::RunContext{});  // binds and packs
+    const std::int64_t before = exec::memory_use().live;
+    exec::reset_peak();
+    candidates[i].executor->run({inputs[i]}, exec::RunContext{});
+    timings[i].peak_activations = exec::memory_use().peak - before + std::int64_t(inputs[i].nbytes());
+  }
+  for (std::int64_t round = -o.warmup; round < o.rounds; ++round) {
+    if (core::stop_requested()) throw Error(Exit::kInterrupted, "", "stopped by a signal");
+    for (std::size_t k = 0; k < candidates.size(); ++k) {
+      // Who goes first changes, so that no model always runs in the wake of the same one.
+      const std::size_t i = (k + std::size_t(round + o.warmup)) % candidates.size();
+      run_turn(candidates[i], inputs[i], o.min_time, round < 0 ? nullptr : &timings[i]);
+    }
+  }
+  return timings;
+}
+
+Json timing_json(const Timing& t, const Timing& first, std::int64_t batch) {
+  const Interval median = median_interval(t.per_round);
+  std::vector<double> ratios;
+  for (std::size_t r = 0; r < t.per_round.size(); ++r) ratios.push_back(first.per_round[r] / t.per_round[r]);
+  const Interval speedup = median_interval(ratios);
+  return {{"batch", batch},
+          {"latency_p50_s", quantile(t.seconds, 0.5)}, {"latency_p90_s", quantile(t.seconds, 0.9)}, {"latency_p99_s", quantile(t.seconds, 0.99)},
+          {"latency_median_low_s", median.low}, {"latency_median_high_s", median.high},
+          {"throughput_per_s", double(batch) / median.middle}, {"calls", t.seconds.size()}, {"peak_activation_bytes", t.peak_activations},
+          {"speedup", speedup.middle}, {"speedup_low", speedup.low}, {"speedup_high", speedup.high}};
+}
+
+/// Difference of accuracy on the same samples, with its normal interval at 95 %.
+Json paired_difference(const train::Evaluation& a, const train::Evaluation& first, const at::Tensor& labels) {
+  double sum = 0, square = 0;
+  const std::int64_t* y = labels.const_data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < a.n; ++i) {
+    const double d = double(a.predictions[std::size_t(i)] == y[i]) - double(first.predictions[std::size_t(i)] == y[i]);
+    sum += d;
+    square += d * d;
+  }
+  const double n = double(a.n), mean = sum / n, half = 1.96 * std::sqrt(std::max(square / n - mean * mean, 0.0) / n);
+  return {{"top1_difference", mean}, {"top1_difference_low", mean - half}, {"top1_difference_high", mean + half}};
+}
+
+report::Table table_of(const Json& results) {
+  report::Table t{{{"model", false}, {"engine", false}, {"top-1 %"}, {"95 %"}, {"loss, points"}, {"tensors"}, {"x"}, {"file"}, {"x"}, {"params"}, {"MACs"}, {"batch"},
+                   {"threads"}, {"p50"}, {"p99"}, {"samples/s"}, {"speed-up"}, {"memory"}, {"x"}},
+                  {}};
+  const Json& base = results[0];
+  for (const Json& r : results) {
+    const bool scored = r.contains("test_top1");
+    const auto ratio = [&](const char* key) { return fmt::format("{:.2f}", r[key].get<double>() / base[key].get<double>()); };
+    for (std::size_t i = 0; i < r["timings"].size(); ++i) {
+      const Json &time = r["timings"][i], &base_time = base["timings"][i];
+      const double memory = r["tensor_bytes"].get<double>() + time["peak_activation_bytes"].get<double>();
+      const double base_memory = base["tensor_bytes"].get<double>() + base_time["peak_activation_bytes"].get<double>();
+      t.rows.push_back({r["model"], r["engine"], scored ? fmt::format("{:.2f}", 100 * r["test_top1"].get<double>()) : "-",
+                        scored ? fmt::format("{:.2f}..{:.2f}", 100 * r["test_top1_low"].get<double>(), 100 * r["test_top1_high"].get<double>()) : "-",
+                        scored ? fmt::format("{:+.2f}", -100 * r["top1_difference"].get<double>()) : "-", report::bytes_text(r["tensor_bytes"]), ratio("tensor_bytes"),
+                        report::bytes_text(r["file_bytes"]), r["file_bytes"] > 0 && base["file_bytes"] > 0 ? ratio("file_bytes") : "-",
+                        report::count_text(r["parameters"]), report::count_text(r["macs"]), std::to_string(time["batch"].get<std::int64_t>()),
+                        std::to_string(time["threads"].get<std::int64_t>()), report::seconds_text(time["latency_p50_s"]), report::seconds_text(time["latency_p99_s"]),
+                        report::count_text(time["throughput_per_s"]), fmt::format("{:.2f}x", time["speedup"].get<double>()), report::bytes_text(memory),
+                        fmt::format("{:.2f}", memory / base_memory)});
+    }
+  }
+  return t;
+}
+
+void run(const core::CommandOptions& base, core::Record& record) {
+  const auto& o = static_cast<const BenchCommand&>(base);
+  if (o.engine.size() != 1 && o.engine.size() != o.inputs.size()) throw Error(Exit::kUsage, "--engine", "give one for all models, or one for each");
+  if (!o.output.empty()) check_paths(o.output, o.inputs, o.common);
+  std::vector<Candidate> candidates;
+  for (std::size_t i = 0; i < o.inputs.size(); ++i) candidates.push_back(open_candidate(o.inputs[i], o.engine[o.engine.size() == 1 ? 0 : i], record));
+  const data::Dataset& data = open_data(candidates[0].opened, o.data);
+  for (Candidate& c : candidates) {
+    train::check_fit(c.opened.model.graph, data, c.name);
+    c.executor = std::make_unique<exec::Executor>(c.opened.model);
+  }
+  if (o.common.dry_run) return;
+
+  Json results = Json::array();
+  for (Candidate& c : candidates) {
+    Json r = figures(c.opened.model.graph);
+    r.update({{"model", c.name}, {"digest", c.opened.checkpoint.digest}, {"engine", c.engine}, {"file_bytes", c.file_bytes}, {"timings", Json::array()}});
+    if (o.accuracy && data.test.size() > 0) {
+      c.evaluation = train::evaluate(*c.executor, data.split("test"), c.opened.checkpoint.preprocessing, data.num_classes);
+      r.update(c.evaluation.metrics("test"));
+      r.update(paired_difference(c.evaluation, candidates[0].evaluation, data.test.labels));
+    }
+    results.push_back(std::move(r));
+  }
+  const std::vector<std::int64_t> threads = o.bench_threads.empty() ? std::vector<std::int64_t>{core::thread_count(o.common.threads)} : o.bench_threads;
+  Json raw = Json::array();
+  core::Progress progress("bench", std::int64_t(threads.size() * o.batch.size()));
+  for (const std::int64_t n : threads) {
+    at::set_num_threads(int(n));
+    for (const std::int64_t batch : o.batch) {
+      const auto timings = measure(candidates, data.split(data.test.size() > 0 ? "test" : "val"), o, batch);
+      for (std::size_t i = 0; i < timings.size(); ++i) {
+        Json t = timing_json(timings[i], timings[0], batch);
+        t["threads"] = n;
+        results[i]["timings"].push_back(std::move(t));
+        raw.push_back({{"model", candidates[i].name}, {"batch", batch}, {"threads", n}, {"samples_s", timings[i].seconds}});
+      }
+      progress.update(std::int64_t(raw.size() / candidates.size()));
+    }
+  }
+  progress.finish();
+  record["data"] = {{"name", data.spec}, {"fingerprint", data.fingerprint}, {"test_n", data.test.size()}};
+  record["isa"] = exec::simd::isa_name();
+  record["results"] = results;
+  const report::Table table = table_of(results);
+  const std::string foot = fmt::format("isa {}, {} rounds in turns; ratios and speed-up to {}; loss: paired on {} test samples\n", exec::simd::isa_name(), o.rounds,
+                                       candidates[0].name, data.test.size());
+  if (o.common.format == "table") record.text = table.text() + foot;
+  if (o.common.format == "md") record.text = table.markdown();
+  if (o.common.format == "csv") record.text = table.csv();
+  if (o.output.empty()) return;
+  Json whole = record.fields;
+  whole["raw"] = raw;
+  const std::string text = whole.dump(1) + "\n";
+  io::write_file(o.output, text);
+  record.output("bench", o.output, io::sha256(text.data(), text.size()));
+}
+
+const core::Body<core::Command> body{"command", "bench", run};
+
+}  // namespace
+}  // namespace ds::commands
