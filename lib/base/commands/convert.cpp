@@ -1,0 +1,96 @@
+#include "base/commands/convert.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/core/error.h"
+
+namespace ds::commands {
+namespace convert {
+
+bool is_checkpoint_name(const std::string& path) {
+  const std::string extension = std::filesystem::path(path).extension().string();
+  return path == "-" || extension == ".h5" || extension == ".hdf5" || extension == ".partial";
+}
+
+void verify(const ConvertCommand& options, core::Record& record) {
+  for (const std::string& input : options.inputs) {
+    std::string digest;
+    if (input == "-") {
+      const io::Checkpoint checkpoint = io::load_input(input);
+      digest = io::root_digest(checkpoint);
+      if (digest != checkpoint.digest)
+        throw Error(Exit::kInput, input, fmt::format("root digest is {}, the file says {}", digest, checkpoint.digest));
+    } else {
+      digest = io::verify_file(input);
+    }
+    record.input("model", input, digest);
+  }
+  record["verified"] = true;
+}
+
+void rewrite(const ConvertCommand& options, core::Record& record) {
+  const std::string& input = options.inputs[0];
+  io::check_output(options.output, {input}, options.common.force);
+  io::Checkpoint checkpoint = io::load_input(input, {.verify = !options.no_verify});
+  record.input("model", checkpoint.path, checkpoint.digest);
+  if (options.common.dry_run) return;
+  if (options.drop_history) checkpoint.history = nullptr;
+  if (options.drop_state) {
+    checkpoint.state = nullptr;
+    checkpoint.state_tensors.clear();
+  }
+  io::add_provenance(checkpoint, {{"parents", {checkpoint.digest}}}, options.common.reproducible);
+  io::save(checkpoint, options.output, {.overwrite = options.common.force, .reproducible = options.common.reproducible});
+  record.output("model", checkpoint.path, checkpoint.digest);
+}
+
+void run(const core::CommandOptions& base, core::Record& record) {
+  const auto& options = static_cast<const ConvertCommand&>(base);
+  if (options.inspect) inspect(options, record);
+  else if (options.diff) diff(options, record);
+  else if (options.verify) verify(options, record);
+  else rewrite(options, record);
+}
+
+const core::BaseCommand command{"convert", run};
+
+}  // namespace convert
+
+void ConvertCommand::fields(core::Fields& f) {
+  f.add({.name = "input",
+         .doc = "checkpoint to read, or - for stdin; two with --diff, any number with --verify",
+         .value_name = "FILE",
+         .flag_only = true,
+         .positional = true,
+         .required = true,
+         .path = true},
+        inputs);
+  f.add({.name = "output", .doc = "checkpoint to write, or -", .letter = 'o', .value_name = "FILE", .flag_only = true, .path = true}, output);
+  f.add({.name = "inspect", .doc = "show what the checkpoint holds", .flag_only = true}, inspect);
+  f.add({.name = "diff", .doc = "compare two checkpoints; exit 0 if the models are equal, 5 if not", .flag_only = true}, diff);
+  f.add({.name = "verify", .doc = "compute every digest anew, SHA-256 too", .flag_only = true}, verify);
+  f.add({.name = "no_verify", .doc = "do not check the tensors' bytes on reading", .flag_only = true}, no_verify);
+  f.add({.name = "drop_history", .doc = "leave out the metrics of each epoch"}, drop_history);
+  f.add({.name = "drop_state", .doc = "leave out optimizer state and float masters, which only further training needs"}, drop_state);
+  common.fields(f);
+}
+
+void ConvertCommand::check() const {
+  const auto fail = [](const std::string& where, const std::string& what, const std::string& hint = "") { throw Error(Exit::kUsage, where, what, hint); };
+  if (inspect + diff + verify > 1) fail("--inspect, --diff, --verify", "only one of them at a time");
+  const bool looks = inspect || diff || verify;
+  if (looks && !output.empty()) fail("--output", "nothing is written with --inspect, --diff or --verify");
+  if (!looks && output.empty()) fail("--output", "is required: the file to write", "or ask for --inspect, --diff or --verify");
+  if (diff && inputs.size() != 2) fail("--diff", fmt::format("{} inputs, expected 2", inputs.size()));
+  if (!diff && !verify && inputs.size() != 1) fail("FILE", fmt::format("{} inputs, expected 1", inputs.size()));
+  if (std::count(inputs.begin(), inputs.end(), "-") > 1) fail("FILE", "two inputs are -, at most one can be stdin");
+  if (looks && (drop_history || drop_state)) fail("--drop-history, --drop-state", "they change what is written, and nothing is");
+  if (no_verify && (diff || verify)) fail("--no-verify", "contradicts --diff and --verify");
+  if (!output.empty() && !convert::is_checkpoint_name(output))
+    fail(output, fmt::format("unknown format '{}', expected a name that ends in .h5", std::filesystem::path(output).extension().string()));
+}
+
+}  // namespace ds::commands

@@ -1,0 +1,31 @@
+// ds-convert: looks at checkpoints, compares and checks them, and writes them anew.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/core/tool.h"
+#include "base/io/checkpoint.h"
+
+namespace ds::commands {
+
+struct ConvertCommand : core::CommandOptions {
+  std::vector<std::string> inputs;
+  std::string output;
+  bool inspect = false, diff = false, verify = false, no_verify = false;
+  bool drop_history = false, drop_state = false;
+  void fields(core::Fields& f) override;
+  void check() const override;
+};
+
+/// Fills the record with what the checkpoint holds: format, digest, architecture, sizes, tensors, labels, preprocessing, history, provenance.
+/// Reads no tensor's bytes. With --format table sets the record's text.
+void inspect(const ConvertCommand& options, core::Record& record);
+
+/// Compares two checkpoints by what the root digest covers: graph, preprocessing, labels, tokenizer and tensors. The rest (config, history,
+/// provenance, state) is listed apart. Throws ds::Error(kGate) where they differ, after the record is filled.
+void diff(const ConvertCommand& options, core::Record& record);
+
+/// A provenance record in one line: "2026-01-31T10:00:00Z ds-train 0.1.0: -c a.yaml -o b.h5 (parents 0123456789ab)".
+std::string provenance_line(const io::Json& step);
+
+}  // namespace ds::commands

@@ -1,0 +1,19 @@
+#include "base/commands/convert.h"
+
+int main(int argc, char** argv) {
+  ds::commands::ConvertCommand options;
+  return ds::core::run_tool(
+      {.name = "ds-convert",
+       .summary = "look at, compare, check and rewrite checkpoints",
+       .description = "Shows what a checkpoint holds and how it came to be, finds where two differ, computes all digests anew, or writes a checkpoint "
+                      "again without what is not needed any more.",
+       .examples = {{"ds-convert model.h5 --inspect --format table", "sizes, tensors and the chain of commands that made it"},
+                    {"ds-convert --diff a.h5 b.h5", "exit 0 if the models are equal, 5 if not"},
+                    {"ds-convert --verify *.h5", "every digest anew"},
+                    {"ds-convert last.h5 --drop-state -o model.h5", "without the optimizer's state"}},
+       .see_also = {"ds-train(1)", "ds-checkpoint(5)"},
+       .command = "convert",
+       .engine = false,
+       .formats = {"table"}},
+      options, argc, argv);
+}
