@@ -1,0 +1,68 @@
+#include "engine/exec/int8.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <cmath>
+#include <vector>
+
+namespace ds::exec {
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// One pass: the rounded value, and whether it was inside the range.
+template <class T>
+void round_to(const T* x, std::int64_t n, T scale, T zero, T* y, bool* inside) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T q = std::nearbyint(x[i] / scale) + zero;
+    const T held = q < 0 ? 0 : q > 127 ? 127 : q;  // a NaN stays one
+    inside[i] = held == q;
+    y[i] = (held - zero) * scale;
+  }
+}
+
+struct FakeQuantize : torch::autograd::Function<FakeQuantize> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, double scale, std::int64_t zero) {
+    const at::Tensor x = input.is_non_overlapping_and_dense() ? input : input.contiguous();
+    at::Tensor y = at::empty_like(x), inside = at::empty_like(x, x.options().dtype(at::kBool));
+    bool* mask = inside.mutable_data_ptr<bool>();
+    at::parallel_for(0, x.numel(), 16384, [&](std::int64_t begin, std::int64_t end) {
+      if (x.scalar_type() == at::kFloat)
+        round_to(x.const_data_ptr<float>() + begin, end - begin, float(scale), float(zero), y.mutable_data_ptr<float>() + begin, mask + begin);
+      else
+        round_to(x.const_data_ptr<double>() + begin, end - begin, scale, double(zero), y.mutable_data_ptr<double>() + begin, mask + begin);
+    });
+    context->save_for_backward({inside});
+    return y;
+  }
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::Tensor inside = context->get_saved_variables()[0];
+    return {at::where(inside, gradients[0], at::zeros_like(gradients[0])), {}, {}};
+  }
+};
+
+struct FakeQuantizeWeight : torch::autograd::Function<FakeQuantizeWeight> {
+  static at::Tensor forward(AutogradContext*, const at::Tensor& weight) {
+    std::vector<std::int64_t> shape(std::size_t(weight.dim()), 1);
+    shape[0] = -1;
+    const at::Tensor scale = weight.abs().reshape({weight.size(0), -1}).amax(1).div(127).clamp_min(1e-12).reshape(shape);
+    return weight.div(scale).round_().clamp_(-127, 127).mul_(scale);
+  }
+  static variable_list backward(AutogradContext*, const variable_list& gradients) { return {gradients[0]}; }
+};
+
+}  // namespace
+
+float int8_multiplier(double x_scale, double weight_scale, double y_scale) { return float(x_scale * weight_scale / y_scale); }
+
+at::Tensor fake_quantize(const at::Tensor& x, double scale, std::int64_t zero_point) { return FakeQuantize::apply(x, scale, zero_point); }
+
+at::Tensor fake_quantize_weight(const at::Tensor& weight) { return FakeQuantizeWeight::apply(weight); }
+
+}  // namespace ds::exec
