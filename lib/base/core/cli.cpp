@@ -10,12 +10,6 @@
 namespace ds::core {
 namespace {
 
-std::vector<std::string> long_names(const Entry& entry) {
-  std::vector<std::string> names{entry.path};
-  if (!entry.field.alias.empty() && entry.field.alias != entry.path) names.push_back(entry.field.alias);
-  return names;
-}
-
 class Parser {
  public:
   explicit Parser(const KnownOptions& known) : known_(known) {
@@ -27,7 +21,8 @@ class Parser {
   CommandLine parse(const std::vector<std::string>& arguments) {
     const auto end = std::find(arguments.begin(), arguments.end(), "--");
     std::vector<std::string> line;
-    for (auto argument = arguments.begin(); argument != end; ++argument) line.push_back(spelled(*argument));
+    for (auto argument = arguments.begin(); argument != end; ++argument)
+      for (std::string& word : spelled(*argument)) line.push_back(std::move(word));
     std::reverse(line.begin(), line.end());  // CLI11 takes them from the back
     try {
       app_.parse(line);
@@ -65,6 +60,7 @@ class Parser {
     spellings_.emplace(folded_path(flag.name), flag.name);
     CLI::Option* option = nullptr;
     if (flag.is_bool) {
+      bools_.insert(flag.name);
       const std::string no = "no-" + flag.name;
       spellings_.emplace(folded_path(no), no);
       option = app_.add_flag(names);
@@ -76,30 +72,20 @@ class Parser {
     options_[option] = {flag.path, "--" + flag.name};
   }
 
-  /// A long flag as it was registered: `-` and `_` are one, and a bool's `=value` becomes the flag or its opposite.
-  std::string spelled(const std::string& argument) {
-    if (argument.compare(0, 2, "--") != 0) return argument;
+  /// A long flag as it was registered: `-` and `_` are one, a bool's `=value` becomes the flag or its opposite, another's a word of its own.
+  std::vector<std::string> spelled(const std::string& argument) {
+    if (argument.compare(0, 2, "--") != 0) return {argument};
     const std::size_t equal = argument.find('=');
     const auto found = spellings_.find(folded_path(argument.substr(2, equal == std::string::npos ? equal : equal - 2)));
-    if (found == spellings_.end()) return argument;
-    const std::string value = equal == std::string::npos ? "" : argument.substr(equal + 1);
-    const std::string flag = "--" + found->second;
-    for (const auto& [option, target] : options_)
-      if (target.name == flag && equal != std::string::npos && option->get_expected_max() == 0) {
-        const bool no = found->second.compare(0, 3, "no-") == 0 && is_negation(found->second);
-        if (!no && (value == "true" || value == "false")) return value == "true" ? flag : "--no-" + found->second;
-        fail(flag, fmt::format("expected {}, got '{}'", no ? "no value" : "true or false", value));
-        return no ? "--" + found->second.substr(3) : flag;
-      }
-    return equal == std::string::npos ? flag : flag + "=" + value;
-  }
-
-  bool is_negation(const std::string& name) const { return known_flag(name.substr(3)) && !known_flag(name); }
-  bool known_flag(const std::string& name) const {
-    for (const auto& option : known_.all)
-      for (const std::string& other : long_names(option.entry))
-        if (other == name) return true;
-    return false;
+    if (found == spellings_.end()) return {argument};
+    const std::string &name = found->second, flag = "--" + name;
+    if (equal == std::string::npos) return {flag};
+    const std::string value = argument.substr(equal + 1);
+    const bool no = is_no(flag);
+    if (!no && !bools_.count(name)) return {flag, value};
+    if (!no && (value == "true" || value == "false")) return {value == "true" ? flag : "--no-" + name};
+    fail(flag, fmt::format("expected {}, got '{}'", no ? "no value" : "true or false", value));
+    return {};
   }
 
   void take_flags() {
@@ -111,7 +97,7 @@ class Parser {
       const std::size_t turn = taken[option]++;
       if (option->get_expected_max() == 0) {
         // A flag given twice is the same flag; CLI11 lists it once an occurrence.
-        push(path, name, name == "--no-" + name.substr(2) || is_no(name) ? "false" : "true");
+        push(path, name, is_no(name) ? "false" : "true");
         continue;
       }
       const auto& values = option->results();
@@ -119,7 +105,7 @@ class Parser {
     }
   }
 
-  bool is_no(const std::string& flag) const { return flag.compare(0, 5, "--no-") == 0 && is_negation(flag.substr(2)); }
+  bool is_no(const std::string& flag) const { return flag.compare(0, 5, "--no-") == 0 && bools_.count(flag.substr(5)) > 0; }
 
   void take_value(const std::string& path, const std::string& name, const std::string& value) {
     if (path == "config") {
@@ -185,6 +171,7 @@ class Parser {
   CLI::App app_;
   std::map<const CLI::Option*, Target> options_;
   std::map<std::string, std::string> spellings_;  ///< folded -> as registered
+  std::set<std::string> bools_;
   std::set<char> letters_;
   bool has_command_ = false;  ///< the tool has an option that takes what stands behind `--`
   CommandLine result_;

@@ -271,11 +271,18 @@ class Applier {
       if (found != nullptr && step.map)
         return fail(setting.where(step.line, step.column), fmt::format("key '{}': expected {}, got a map", step.path, type_text(found->entry)));
       if (found == nullptr && groups_.count(step.path) == 0)
-        return fail(setting.where(step.line, step.column), fmt::format("unknown key '{}'{}", step.path, suggestion(step.path)), keys_of(step.path));
+        return unknown(setting, step);
     }
     if (option != nullptr) return foreign(setting, *option);
     if (setting.value.kind == Value::Kind::kMap) return;  // an empty group
-    fail(setting.where(), fmt::format("'{}' is a group of options, expected a map", setting.path), keys_of(setting.path + ".x"));
+    fail(setting.where(), fmt::format("'{}' is a group of options, expected a map", setting.path), keys_in(setting.path));
+  }
+
+  void unknown(const Setting& setting, const Setting::Step& step) {
+    const std::string guess = suggestion(step.path);
+    const std::size_t dot = step.path.rfind('.');
+    fail(setting.where(step.line, step.column), fmt::format("unknown key '{}'{}", step.path, guess),
+         guess.empty() ? keys_in(dot == std::string::npos ? "" : step.path.substr(0, dot)) : "");
   }
 
   void foreign(const Setting& setting, const KnownOptions::Known& option) {
@@ -311,11 +318,8 @@ class Applier {
     return guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess);
   }
 
-  /// "keys of 'optim': name, lr": the neighbours of a path that has no better suggestion.
-  std::string keys_of(const std::string& path) const {
-    if (!suggestion(path).empty()) return "";
-    const std::size_t dot = path.rfind('.');
-    const std::string group = dot == std::string::npos ? "" : path.substr(0, dot);
+  /// "keys of 'optim' are name, lr"; of all for "".
+  std::string keys_in(const std::string& group) const {
     std::vector<std::string> keys;
     for (const auto& option : known_->all) {
       const std::string& other = option.entry.path;

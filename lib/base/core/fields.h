@@ -5,8 +5,8 @@
 //     double lr = 0.003;
 //     std::vector<double> betas = {0.9, 0.999};
 //     void fields(core::Fields& f) override {
-//       f.add({"lr", "learning rate", .min = 0, .alias = "lr"}, lr);
-//       f.add({"betas", "decay of the running means", .min = 0, .max = 1}, betas);
+//       f.add({.name = "lr", .doc = "learning rate", .min = 0, .alias = "lr"}, lr);
+//       f.add({.name = "betas", .doc = "decay of the running means", .min = 0, .max = 1}, betas);
 //     }
 //   };
 #pragma once

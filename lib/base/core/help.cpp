@@ -228,7 +228,8 @@ std::vector<std::string> option_faults(CommandOptions& options) {
   for (const auto& option : known.all) {
     const Entry& entry = option.entry;
     if (!entry.field.positional) claim(entry.path, entry.path);
-    if (!entry.field.alias.empty()) claim(entry.field.alias, entry.path);
+    // An alias of what is there now goes before one of another member.
+    if (!entry.field.alias.empty() && option.members.empty()) claim(entry.field.alias, entry.path);
     if (entry.field.letter != 0) {
       const auto [other, fresh] = letters.emplace(entry.field.letter, entry.path);
       if (!fresh && other->second != entry.path) faults.push_back(fmt::format("-{} is both '{}' and '{}'", entry.field.letter, other->second, entry.path));

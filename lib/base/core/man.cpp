@@ -56,6 +56,9 @@ std::string option_item(const KnownOptions::Known& option) {
   return fmt::format(".TP\n{}\n{}{}\n", head, sentences(entry.field.doc), notes.empty() ? "" : plain("(" + notes + ")"));
 }
 
+/// roff wants a date. It is that of the form of these pages, not of a build: the same table gives the same bytes.
+constexpr const char* kDate = "2026-11-24";
+
 struct Line {
   const char* name;
   const char* doc;
@@ -83,7 +86,7 @@ std::string man_page(const ToolSpec& spec, CommandOptions& options) {
   const KnownOptions known(options);
   std::string title;
   for (const char c : spec.name) title += static_cast<char>(std::toupper(c));
-  std::string out = fmt::format(".\\\" Written by {} --generate man\n.TH {} 1 \"\" \"ds {}\" \"ds manual\"\n", spec.name, plain(title), version());
+  std::string out = fmt::format(".\\\" Written by {} --generate man\n.TH {} 1 {} \"ds {}\" \"ds manual\"\n", spec.name, plain(title), kDate, version());
   out += fmt::format(".SH NAME\n{} \\- {}\n.SH SYNOPSIS\n{}", plain(spec.name), plain(spec.summary), synopsis(spec, known));
   out += ".SH DESCRIPTION\n" + sentences(spec.description.empty() ? spec.summary : spec.description);
   out += ".SH OPTIONS\n" + sentences("A flag --a.b is the YAML key a.b of config files. Dashes and underscores in flags are one. A bool flag --x has its opposite --no-x. "

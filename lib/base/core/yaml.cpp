@@ -23,7 +23,9 @@ struct TooDeep {};
 /// Builds the tree from the parser's events: yaml-cpp's own nodes hide duplicate keys, aliases and quotes.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  TreeBuilder(const std::string& name, std::vector<Error>& errors) : name_(name), errors_(errors) {}
+  TreeBuilder(const std::string& text, const std::string& name, std::vector<Error>& errors) : text_(text), name_(name), errors_(errors) {
+    for (std::size_t start = 0; start <= text.size(); start = std::min(text.find('\n', start), text.size()) + 1) lines_.push_back(start);
+  }
 
   Value root;
 
@@ -43,6 +45,7 @@ class TreeBuilder : public YAML::EventHandler {
     value.kind = Value::Kind::kScalar;
     value.text = text;
     value.plain = tag != "!";
+    if (!value.plain && !is_closed(mark)) error(mark, "a quote that is never closed", "");
     add(std::move(value));
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
@@ -67,6 +70,21 @@ class TreeBuilder : public YAML::EventHandler {
     value.line = mark.line + 1;
     value.column = mark.column + 1;
     return value;
+  }
+  /// yaml-cpp takes the end of the file for the missing quote.
+  bool is_closed(const YAML::Mark& mark) const {
+    const std::size_t start = lines_[std::min(static_cast<std::size_t>(mark.line), lines_.size() - 1)] + static_cast<std::size_t>(mark.column);
+    if (start >= text_.size() || (text_[start] != '"' && text_[start] != '\'')) return true;  // a block scalar
+    const char quote = text_[start];
+    for (std::size_t i = start + 1; i < text_.size(); ++i) {
+      if (text_[i] == '\\' && quote == '"') {
+        ++i;
+      } else if (text_[i] == quote) {
+        if (quote == '"' || i + 1 >= text_.size() || text_[i + 1] != quote) return true;
+        ++i;
+      }
+    }
+    return false;
   }
   void error(const Value& place, std::string what, std::string hint) {
     errors_.emplace_back(Exit::kUsage, fmt::format("{}:{}:{}", name_, place.line, place.column), std::move(what), std::move(hint));
@@ -106,8 +124,10 @@ class TreeBuilder : public YAML::EventHandler {
     parent.keys.push_back(std::move(key));
   }
 
+  const std::string& text_;
   const std::string& name_;
   std::vector<Error>& errors_;
+  std::vector<std::size_t> lines_;  ///< where each begins
   std::vector<Value> open_;
 };
 
@@ -223,7 +243,7 @@ Value parse_yaml(const std::string& text, const std::string& name, std::vector<E
     return {};
   }
   if (!check_tabs(text, name, errors)) return {};
-  TreeBuilder builder(name, errors);
+  TreeBuilder builder(text, name, errors);
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
