@@ -35,7 +35,8 @@ Graph odd_net() {
   x = b.add("embed", x, b.node("tensor", "position", {}, Json::object(), {{"value", {"pos"}}}));
   std::vector<Value> qkv;
   for (int i = 0; i < 3; ++i) {
-    qkv.push_back(b.node("linear", std::string("proj_") + "qkv"[i], {x}, {{"out_features", 8}}, {{"weight", {"in_proj_weight", 0, 8 * i, 8 * i + 8}}}, {"bias"}));
+    qkv.push_back(b.node("linear", std::string("proj_") + "qkv" [i], { x }, {{"out_features", 8}},
+                         {{"weight", {"in_proj_weight", 0, 8 * i, 8 * i + 8}}}, {"bias"}));
   }
   x = b.node("attention", "attend", qkv, {{"heads", 2}});
   x = b.node("linear", "tied", {x}, {{"out_features", 8}}, {{"weight", {"in_proj_weight", 0, 0, 8}}});
@@ -65,11 +66,11 @@ std::string broken(const std::function<void(Graph&)>& change) {
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-#define CHECK_HAS(text, part)        \
-  do {                               \
-    const std::string shown = text;  \
-    INFO(shown);                     \
-    CHECK(has(shown, part));         \
+#define CHECK_HAS(text, part)       \
+  do {                              \
+    const std::string shown = text; \
+    INFO(shown);                    \
+    CHECK(has(shown, part));        \
   } while (false)
 
 }  // namespace
@@ -78,8 +79,8 @@ TEST_CASE("graph: the builder makes tensors in the order of the schema") {
   const Graph graph = small_net();
   std::vector<std::string> names;
   for (const TensorSpec& spec : graph.tensors) names.push_back(spec.name);
-  CHECK(names == std::vector<std::string>{"conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "conv2.weight", "conv2.bias", "fc.weight",
-                                          "fc.bias"});
+  CHECK(names == std::vector<std::string>{"conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "conv2.weight",
+                                          "conv2.bias", "fc.weight", "fc.bias"});
   CHECK(graph.tensor("conv1.weight").shape == std::vector<std::int64_t>{4, 3, 3, 3});
   CHECK(graph.tensor("bn1.running_var").role == Role::kBuffer);
   CHECK(graph.producer("conv2")->op == "conv2d");
@@ -191,7 +192,10 @@ TEST_CASE("graph: JSON that is malformed is refused with its place") {
   CHECK_HAS(error([](Json& j) { j["nodes"][0]["inputs"] = {1}; }), "expected the name of a value");
   CHECK_HAS(error([](Json& j) { j["nodes"][0]["outputs"] = 0; }), "0 outputs");
   CHECK_HAS(error([](Json& j) { j["nodes"][0]["slots"]["weight"] = {{"tensor", "conv1.weight"}}; }), "slot 'weight': key 'begin' is missing");
-  CHECK_HAS(error([](Json& j) { j["nodes"][0]["slots"]["weight"] = {{"tensor", "conv1.weight"}, {"axis", 0}, {"begin", 2}, {"end", 2}}; }), "begin < end");
+  CHECK_HAS(error([](Json& j) {
+              j["nodes"][0]["slots"]["weight"] = {{"tensor", "conv1.weight"}, {"axis", 0}, {"begin", 2}, {"end", 2}};
+            }),
+            "begin < end");
   CHECK_HAS(error([](Json& j) { j["tensors"][0]["dtype"] = "float31"; }), "unknown dtype 'float31'");
   CHECK_HAS(error([](Json& j) { j["tensors"][0]["shape"] = {1.5}; }), "expected an integer");
   CHECK_HAS(error([](Json& j) { j["tensors"][0]["shape"] = {18446744073709551615ULL}; }), "expected an integer");
@@ -205,7 +209,8 @@ TEST_CASE("graph: the verifier names what is wrong and where") {
   CHECK_HAS(broken([](Graph& g) { g.nodes[0].name = "image"; }), "node 'image' (conv2d): its name is taken");
   CHECK_HAS(broken([](Graph& g) { g.nodes[0].name = "a:1"; }), "not a valid name");
   CHECK_HAS(broken([](Graph& g) { g.nodes[2].op = "rellu"; }), "node 'relu1': unknown op 'rellu'; did you mean 'relu'");
-  CHECK_HAS(broken([](Graph& g) { g.nodes[0].inputs = {"imag"}; }), "node 'conv1' (conv2d): reads 'imag', which no input or node makes; did you mean 'image'");
+  CHECK_HAS(broken([](Graph& g) { g.nodes[0].inputs = {"imag"}; }),
+            "node 'conv1' (conv2d): reads 'imag', which no input or node makes; did you mean 'image'");
   CHECK_HAS(broken([](Graph& g) { std::swap(g.nodes[1], g.nodes[2]); }), "node 'relu1' (relu): reads 'bn1' before it is made");
   CHECK_HAS(broken([](Graph& g) { g.nodes[0].inputs = {"image", "image"}; }), "node 'conv1' (conv2d): has 2 inputs, expected 1");
   CHECK_HAS(broken([](Graph& g) { g.nodes[0].attrs["strides"] = 1; }), "unknown attribute 'strides'; did you mean 'stride'");
