@@ -14,6 +14,7 @@
 
 #include "base/core/error.h"
 #include "base/io/files.h"
+#include "base/io/holder.h"
 
 namespace ds::io {
 namespace {
@@ -37,23 +38,11 @@ std::string start_of(int pid) {
   return value;
 }
 
-struct Holder {
-  std::string host, start;
-  int pid = 0;
-};
-
 Holder read_holder(const std::string& path) {
   Holder holder;
   std::ifstream file(path);
   file >> holder.host >> holder.pid >> holder.start;
   return holder;
-}
-
-bool alive(const Holder& holder) {
-  if (holder.host != host_name()) return true;  // cannot be known from here
-  if (holder.pid <= 0 || (kill(holder.pid, 0) != 0 && errno == ESRCH)) return false;
-  const std::string start = start_of(holder.pid);
-  return start.empty() || holder.start.empty() || start == holder.start;
 }
 
 /// Makes our file the lock in place of the one of a dead process. Of several that try, one holds the old file's flock; the
@@ -70,6 +59,15 @@ bool take_over(const std::string& path, const std::string& own) {
 }
 
 }  // namespace
+
+Holder this_process() { return {host_name(), start_of(getpid()), getpid()}; }
+
+bool alive(const Holder& holder) {
+  if (holder.host != host_name()) return true;  // cannot be known from here
+  if (holder.pid <= 0 || (kill(holder.pid, 0) != 0 && errno == ESRCH)) return false;
+  const std::string start = start_of(holder.pid);
+  return start.empty() || holder.start.empty() || start == holder.start;
+}
 
 FolderLock::FolderLock(const std::string& folder) : path_(folder + "/lock"), pid_(getpid()) {
   static std::atomic<int> count{0};
