@@ -89,7 +89,7 @@ std::string error_line(const std::string& tool, const Error& error) {
 
 /// What argv asks for beside running: the flags of `answers()`.
 struct Request {
-  std::string answer;             ///< "", "help", "help-all", "version", "print-config", "generate", "list"
+  std::string answer;  ///< "", "help", "help-all", "version", "print-config", "generate", "list"
   std::vector<std::string> values;
   std::vector<std::string> rest;  ///< argv without them
 };
@@ -103,9 +103,12 @@ Request read_request(const std::vector<std::string>& arguments) {
       break;
     }
     const std::size_t equal = word.find('=');
-    const std::string name = word == "-h" ? "help" : word.compare(0, 2, "--") == 0 ? word.substr(2, equal == std::string::npos ? equal : equal - 2) : "";
+    const std::string name = word == "-h"                    ? "help"
+                             : word.compare(0, 2, "--") == 0 ? word.substr(2, equal == std::string::npos ? equal : equal - 2)
+                                                             : "";
     const auto& all = answers();
-    const auto answer = std::find_if(all.begin(), all.end(), [&](const Answer& other) { return other.name == folded_path(name) || other.name == name; });
+    const auto answer =
+        std::find_if(all.begin(), all.end(), [&](const Answer& other) { return other.name == folded_path(name) || other.name == name; });
     if (name.empty() || answer == all.end() || (equal != std::string::npos && answer->value.empty())) {
       request.rest.push_back(word);
       continue;
@@ -116,7 +119,8 @@ Request read_request(const std::vector<std::string>& arguments) {
     std::vector<std::string> values;
     if (equal != std::string::npos) values.push_back(word.substr(equal + 1));
     const std::size_t most = answer->name == "generate" ? 1 : answer->name == "list" ? 2 : 0;
-    while (values.size() < most && i + 1 < arguments.size() && !arguments[i + 1].empty() && arguments[i + 1][0] != '-') values.push_back(arguments[++i]);
+    while (values.size() < most && i + 1 < arguments.size() && !arguments[i + 1].empty() && arguments[i + 1][0] != '-')
+      values.push_back(arguments[++i]);
     if (take) {
       request.answer = answer->name;
       request.values = std::move(values);
@@ -154,7 +158,8 @@ class Run {
     // Before anything is written: a reader that went away is not worth a signal.
     install_signals();
     if (request.answer == "version") return answer(fmt::format("{} {}\n", spec_.name, version()));
-    if (request.answer == "list") return answer(list_text(request.values.empty() ? "" : request.values[0], request.values.size() < 2 ? "" : request.values[1]));
+    if (request.answer == "list")
+      return answer(list_text(request.values.empty() ? "" : request.values[0], request.values.size() < 2 ? "" : request.values[1]));
     if (request.answer == "generate") return answer(generate(spec_, options_, request.values.empty() ? "" : request.values[0]));
     const bool help = request.answer == "help" || request.answer == "help-all";
     std::vector<Error> errors;
@@ -259,8 +264,10 @@ class Run {
 
   void finish_record() {
     if (!options_.common.reproducible)
-      record_["elapsed_s"] = static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start_).count()) / 1000;
-    const bool json = options_.common.format == "json" || (options_.common.record.size() > 5 && options_.common.record.rfind(".json") == options_.common.record.size() - 5);
+      record_["elapsed_s"] =
+          static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start_).count()) / 1000;
+    const bool json = options_.common.format == "json" ||
+                      (options_.common.record.size() > 5 && options_.common.record.rfind(".json") == options_.common.record.size() - 5);
     if (!options_.common.record.empty()) write_record_file(options_.common.record, record_text(record_.fields, json ? "json" : "yaml"));
   }
 
@@ -272,9 +279,13 @@ class Run {
       if (command == nullptr) throw Error(Exit::kFailure, name, "no such command in this build");
       return command(options_, record_);
     }
+    // libgomp's threads spin for 300,000 turns at each barrier before they sleep: on a machine that does anything else (a data loader's
+    // thread is enough) that takes the processor from who should run. A short spin costs nothing where it is idle.
+    setenv("GOMP_SPINCOUNT", "1000", /*overwrite=*/0);
     // No path: the run path of this library finds it in the build tree and in the install tree. LibTorch cannot be unloaded.
     void* engine = dlopen("libds.so", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (engine == nullptr) throw Error(Exit::kResource, "libds.so", fmt::format("cannot be loaded: {}", dlerror()), "run scripts/setup.sh, then build again");
+    if (engine == nullptr)
+      throw Error(Exit::kResource, "libds.so", fmt::format("cannot be loaded: {}", dlerror()), "run scripts/setup.sh, then build again");
     auto* run = reinterpret_cast<void (*)(const char*, const CommandOptions&, Record&)>(dlsym(engine, "ds_engine_run"));
     if (run == nullptr) throw Error(Exit::kFailure, "libds.so", "has no ds_engine_run", "build again: libds.so and libds_base.so differ");
     run(spec_.command.c_str(), options_, record_);
@@ -326,14 +337,24 @@ Command* find_command(const std::string& name) {
 }
 
 void CommonOptions::fields(Fields& f) {
-  f.add({.name = "config", .doc = "YAML file of options, may be repeated, later ones win", .letter = 'c', .value_name = "FILE", .flag_only = true, .path = true}, config);
+  f.add({.name = "config",
+         .doc = "YAML file of options, may be repeated, later ones win",
+         .letter = 'c',
+         .value_name = "FILE",
+         .flag_only = true,
+         .path = true},
+        config);
   f.add({.name = "set", .doc = "one option by its YAML key, may be repeated", .value_name = "KEY=VALUE", .flag_only = true}, set);
   f.add({.name = "force", .doc = "overwrite outputs that exist", .letter = 'f', .flag_only = true}, force);
   f.add({.name = "dry-run", .doc = "open the inputs and check everything, compute and write nothing", .letter = 'n', .flag_only = true}, dry_run);
-  f.add({.name = "device", .doc = "where to compute: auto, cpu, cuda or cuda:N"}, device);
+  f.add({.name = "device", .doc = "where to compute: auto, cpu, cuda or cuda:N", .value_name = "DEVICE"}, device);
   f.add({.name = "threads", .doc = "threads to compute with, 0 = all this process may use", .min = 0, .max = 4096}, threads);
   f.add({.name = "seed", .doc = "key of all random numbers", .min = 0}, seed);
-  f.add({.name = "memory.limit", .doc = "most memory for tensors: bytes such as 8G, auto or none", .alias = "memory-limit", .value_name = "BYTES", .hidden = true},
+  f.add({.name = "memory.limit",
+         .doc = "most memory for tensors: bytes such as 8G, auto or none",
+         .alias = "memory-limit",
+         .value_name = "BYTES",
+         .hidden = true},
         memory_limit);
   f.add({.name = "reproducible", .doc = "leave times, host names and absolute paths out of what is written"}, reproducible);
   f.add({.name = "format", .doc = "form of the result on stdout", .choices = formats, .flag_only = true}, format);
