@@ -36,16 +36,21 @@ std::string document_text(const Json& document, const std::string& name) {
   }
 }
 
-Json parse_document(const char* text, std::size_t bytes, const std::string& where) {
+bool too_deep(const char* text, std::size_t bytes) {
   int depth = 0;
   bool quoted = false;
   for (std::size_t i = 0; i < bytes; ++i) {
     const char c = text[i];
     if (quoted && c == '\\') ++i;
     else if (c == '"') quoted = !quoted;
-    else if (!quoted && (c == '{' || c == '[') && ++depth > kMaxDepth) throw Error(Exit::kInput, where, fmt::format("JSON nested deeper than {}", kMaxDepth));
+    else if (!quoted && (c == '{' || c == '[') && ++depth > kMaxDepth) return true;
     else if (!quoted && (c == '}' || c == ']')) --depth;
   }
+  return false;
+}
+
+Json parse_document(const char* text, std::size_t bytes, const std::string& where) {
+  if (too_deep(text, bytes)) throw Error(Exit::kInput, where, fmt::format("JSON nested deeper than {}", kMaxDepth));
   try {
     return Json::parse(text, text + bytes);
   } catch (const Json::exception& error) {

@@ -54,6 +54,8 @@ std::string manifest_digest(const std::map<std::string, std::string>& documents,
 
 /// Canonical text of a document: sorted keys, no spaces, UTF-8. Throws ds::Error(kFailure) for text that is not UTF-8.
 std::string document_text(const Json& document, const std::string& name);
+/// Whether JSON text is nested deeper than kMaxDepth.
+bool too_deep(const char* text, std::size_t bytes);
 /// Throws ds::Error(kInput, where) for bad JSON, and before it parses for one that is nested too deep (recursion would end the stack).
 Json parse_document(const char* text, std::size_t bytes, const std::string& where);
 

@@ -79,7 +79,8 @@ void check_output(const std::string& path, const std::vector<std::string>& input
   if (folder.empty()) folder = ".";
   if (stat(folder.c_str(), &status) != 0) throw Error(Exit::kResource, path, "folder '" + folder + "' does not exist");
   if (!S_ISDIR(status.st_mode)) throw Error(Exit::kResource, path, "'" + folder + "' is not a folder");
-  if (access(folder.c_str(), W_OK | X_OK) != 0) throw Error(Exit::kResource, path, "folder '" + folder + "' is not writable");
+  if (const std::string problem = creation_problem(folder); !problem.empty())
+    throw Error(Exit::kResource, path, "folder '" + folder + "' is not writable: " + problem);
 }
 
 }  // namespace ds::io

@@ -69,6 +69,7 @@ std::vector<Item> make_items(const Checkpoint& checkpoint, const std::map<std::s
   std::vector<Item> items;
   for (const auto& [name, text] : documents) {
     if (text.size() > f::kMaxDocument) throw Error(Exit::kFailure, name, fmt::format("{} bytes of text, at most {} are written", text.size(), f::kMaxDocument));
+    if (f::too_deep(text.data(), text.size())) throw Error(Exit::kFailure, name, fmt::format("JSON nested deeper than {}", f::kMaxDepth));
     items.push_back({"documents", name, f::kJson, H5T_STD_U8LE, {text.size()}, "", reinterpret_cast<const std::byte*>(text.data()), text.size(), "", "", 0});
   }
   for (const auto& [name, array] : checkpoint.tensors) items.push_back(tensor_item("tensors", name, array));

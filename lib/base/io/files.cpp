@@ -314,6 +314,14 @@ Bytes read_stdin(std::int64_t cap) {
   return bytes;
 }
 
+std::string creation_problem(const std::string& folder) {
+  const Fd unnamed(open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  if (unnamed.fd >= 0) return "";
+  const Temporary temporary(temporary_name(folder + "/probe"));
+  const Fd named(open(temporary.name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+  return named.fd >= 0 ? "" : reason(errno);
+}
+
 std::string absolute(const std::string& path) {
   std::error_code error;
   const fs::path result = fs::weakly_canonical(fs::absolute(path, error), error);

@@ -54,6 +54,9 @@ Bytes map_file(const std::string& path, std::int64_t cap = std::int64_t{1} << 40
 /// Throws ds::Error(kInput) where it is larger than `cap` or cannot be read, ds::Error(kUsage) where it is a terminal.
 Bytes read_stdin(std::int64_t cap = std::int64_t{1} << 34);
 
+/// "" where a file can be made in `folder`, else why not. Tries it, since permissions alone do not tell (root, read-only disks); leaves nothing.
+std::string creation_problem(const std::string& folder);
+
 /// The absolute path without symbolic links, as far as it exists.
 std::string absolute(const std::string& path);
 
