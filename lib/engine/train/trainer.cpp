@@ -23,7 +23,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-double rounded(double value, double unit) { return std::round(value / unit) * unit; }
+double rounded(double value, double digits) { return std::round(value * digits) / digits; }
 
 /// Float parameters, with decay for what multiplies: not for vectors (norms, biases), nor for free tensors such as class tokens and positions.
 std::vector<optim::Parameter> parameters_of(exec::Model& model, bool decay_norms) {
@@ -163,8 +163,8 @@ bool Trainer::State::end_epoch(Trainer& trainer, Json& row) {
     row["val_top1"] = evaluation.top1;
   }
   if (!options.reproducible) {
-    row["elapsed_s"] = rounded(elapsed(), 1e-3);
-    row["samples_per_sec"] = rounded(static_cast<double>(samples) / std::max(seconds, 1e-9), 0.1);
+    row["elapsed_s"] = rounded(elapsed(), 1000);
+    row["samples_per_sec"] = rounded(static_cast<double>(samples) / std::max(seconds, 1e-9), 10);
     row["peak_mem_bytes"] = exec::memory_use().peak;
   }
   for (const auto& callback : callbacks) callback->on_epoch(trainer, row);
@@ -211,7 +211,6 @@ Outcome Trainer::run() {
     }
     Json row;
     if (stopped || !s.end_epoch(*this, row)) {
-      progress.finish("stopped");
       s.save_state();
       return Outcome::kStopped;
     }

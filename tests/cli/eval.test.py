@@ -1,0 +1,74 @@
+"""ds-eval: figures, gates, predictions, inputs by record and by bytes, and what it refuses."""
+import csv
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../support"))
+from cli import check, command, main, refused, run  # noqa: E402
+
+
+def trained(folder, *more):
+    path = f"{folder}/net.h5"
+    return path, run("ds-train", "--data", "digits", "--model", "mlp", "--epochs", 2, "-o", path, "--format", "json", "-q", *more)
+
+
+def test_the_same_figures_as_the_run_that_made_it(folder):
+    path, made = trained(folder)
+    result = run("ds-eval", path, "--format", "json", cwd="/")
+    for key in ("test_n", "test_top1", "test_top1_low", "test_top1_high", "test_loss", "parameters", "macs"):
+        check(result.record["metrics"][key] == made.record["metrics"][key], key)
+    check(result.record["inputs"][0]["digest"] == made.record["outputs"][0]["digest"], result.out)
+    confusion = result.record["confusion"]
+    check(sum(map(sum, confusion)) == result.record["metrics"]["test_n"], confusion)
+    other_batch = run("ds-eval", path, "--format", "json", "--batch-size", 7)
+    check(other_batch.record["confusion"] == confusion, "the batch size changes predictions")
+    val = run("ds-eval", path, "--split", "val", "--format", "json")
+    check(val.record["metrics"]["val_top1"] == made.record["metrics"]["val_top1"], val.out)
+
+
+def test_predictions(folder):
+    path, _ = trained(folder)
+    result = run("ds-eval", path, "--predictions", f"{folder}/p.csv", "--format", "json")
+    rows = list(csv.DictReader(open(f"{folder}/p.csv")))
+    right = sum(row["label"] == row["prediction"] for row in rows)
+    check(right / len(rows) == result.record["metrics"]["test_top1"], right)
+    check(all(0.1 <= float(row["confidence"]) <= 1 for row in rows) and len({row["id"] for row in rows}) == len(rows), rows[0])
+    refused(run("ds-eval", path, "--predictions", f"{folder}/p.csv", expect=2), "p.csv")
+
+
+def test_gates(folder):
+    path, _ = trained(folder)
+    run("ds-eval", path, "--min-metric", "top1=0.5", "--min-metric", "test_top5=0.9")
+    result = run("ds-eval", path, "--min-metric", "top1=0.9999", "--predictions", f"{folder}/p.csv", "--format", "json", expect=5)
+    refused(result, "top1 is", "at least 0.9999")
+    check(result.record["status"] == "failed" and result.record["metrics"]["test_top1"] > 0.5, result.out)
+    check(not os.path.exists(f"{folder}/p.csv"), "an output in spite of the gate")
+    refused(run("ds-eval", path, "--min-metric", "top1", expect=2), "NAME=VALUE")
+    refused(run("ds-eval", path, "--min-metric", "top9=1", expect=2), "top9", "test_top1")
+
+
+def test_pipes(folder):
+    path, made = trained(folder)
+    by_record = run("ds-eval", "-", "--format", "json", stdin=made.out.encode())
+    by_bytes = run("ds-eval", "-", "--format", "json", stdin=open(path, "rb").read())
+    check(by_record.record["metrics"] == by_bytes.record["metrics"], by_bytes.out)
+    refused(run("ds-eval", "-", stdin=b"", expect=3), "empty")
+    run("ds-eval", "-", stdin=b'{"schema": "ds-record/1", "status": "failed", "tool": "ds-train"}', expect=3)
+    whole = subprocess.run(["bash", "-c", '"$0" --data digits --model mlp --epochs 1 -q -o - | "$1" - --format json', *command("ds-train"), *command("ds-eval")],
+                           capture_output=True, timeout=120)
+    check(whole.returncode == 0, whole.stderr)
+
+
+def test_what_does_not_fit(folder):
+    path, _ = trained(folder)
+    refused(run("ds-eval", path, "--data", "synthetic:shape=1x8x8,classes=4", expect=3), "10 classes", "has 4")
+    refused(run("ds-eval", path, "--data", "mnist5k", expect=3), "images of 1x28x28")
+    refused(run("ds-eval", path, "--data", "synthetic:shape=1x8x8,test=0", expect=3), "test")
+    refused(run("ds-eval", f"{folder}/none.h5", expect=3), "none.h5")
+    refused(run("ds-eval", folder, expect=3), folder)
+    refused(run("ds-eval", path, "--split", "tset", expect=2), "tset")
+
+
+if __name__ == "__main__":
+    main(__name__)
