@@ -94,12 +94,15 @@ void split(ChannelRule& rule, std::size_t in, std::size_t out, const Dim& outer)
 void reshape_channels(ChannelRule& rule, const std::vector<Dim>& out) {
   const std::vector<Dim>& in = rule.view().input().dims;
   for (const Segment& s : segments(in, out)) {
-    const std::vector<std::size_t> from = wide_axes(in, s.a, s.b), to = wide_axes(out, s.c, s.d);
-    for (std::size_t axis = s.a; axis < s.b; ++axis) {  // an axis of size 1 that vanishes or moves
-      const Atoms atoms = in[axis] == Dim(1) ? rule.input(0, static_cast<int>(axis)) : Atoms{};
-      if (!atoms.empty()) rule.freeze(atoms, "is reshaped");
+    std::vector<std::size_t> from, to = wide_axes(out, s.c, s.d);
+    for (std::size_t axis = s.a; axis < s.b; ++axis) {  // a layer of one channel has it on an axis of size 1
+      if (!(in[axis] == Dim(1)) || !rule.input(0, static_cast<int>(axis)).empty()) from.push_back(axis);
     }
-    if (from.size() == 1 && to.size() == 1) {
+    if (to.empty() && s.c < s.d) to.push_back(s.c);
+    if (from.empty() || to.empty()) {
+      for (const std::size_t axis : from)
+        if (const Atoms atoms = rule.input(0, static_cast<int>(axis)); !atoms.empty()) rule.freeze(atoms, "loses its axis");
+    } else if (from.size() == 1 && to.size() == 1) {
       const Atoms atoms = rule.input(0, static_cast<int>(from[0]));
       if (!atoms.empty()) rule.output(0, static_cast<int>(to[0]), atoms);
     } else if (to.size() == 1) {
