@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/parity/*.json: outputs of PyTorch's own nets in float64, for tests/unit/exec/parity_test.cpp.
+
+Run by hand when an architecture is added; the files are kept:
+    python3 -m venv venv && venv/bin/pip install torch==2.11.0 torchvision==0.26.0 && venv/bin/python tests/golden/make_parity.py [NAME ...]
+
+Weights and inputs come from a formula, so that no file has to carry them:
+    seed = FNV-1a (64 bit) of the tensor's name, u(i) = 2 * (splitmix64(seed + i) >> 11) / 2^53 - 1 for element i in row-major order
+    running_var: 1.25 + 0.75 u; other tensors of one axis: 1 + 0.5 u for weights, 0.1 u for biases and means
+    tensors of more axes: u * sqrt(3 / fan_in) with fan_in = elements / size of axis 0; the input `image`: u
+"""
+import json
+import math
+import pathlib
+import platform
+import sys
+
+import numpy as np
+import torch
+import torchvision
+from torch import nn
+
+FOLDER = pathlib.Path(__file__).parent / "parity"
+
+
+def uniform(name, n):
+    seed = 0xCBF29CE484222325
+    for byte in name.encode():
+        seed = ((seed ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    with np.errstate(over="ignore"):
+        z = np.uint64(seed) + np.arange(n, dtype=np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    return 2.0 * (z >> np.uint64(11)).astype(np.float64) / 2.0**53 - 1.0
+
+
+def weights(name, shape):
+    n = math.prod(shape)
+    u = uniform(name, n)
+    if name.endswith("running_var"):
+        u = 1.25 + 0.75 * u
+    elif len(shape) == 1:
+        u = 1.0 + 0.5 * u if name.endswith("weight") else 0.1 * u
+    else:
+        u = u * math.sqrt(3.0 / (n // shape[0]))
+    return torch.from_numpy(u.reshape(shape))
+
+
+class Cnn(nn.Module):
+    def __init__(self, width, channels, classes):
+        super().__init__()
+        sizes = [channels, width, width, 2 * width, 2 * width, 2 * width]
+        for i in range(1, 6):
+            self.add_module(f"conv{i}", nn.Conv2d(sizes[i - 1], sizes[i], 3, padding=1, bias=False))
+            self.add_module(f"bn{i}", nn.BatchNorm2d(sizes[i]))
+        self.fc = nn.Linear(2 * width, classes)
+
+    def forward(self, x):
+        for i in range(1, 6):
+            x = torch.relu(getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(x)))
+            if i in (1, 3):
+                x = nn.functional.max_pool2d(x, 2)
+        return self.fc(x.mean((2, 3)))
+
+
+class LeNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
+        self.fc1, self.fc2, self.fc3 = nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10)
+
+    def forward(self, x):
+        for conv in (self.conv1, self.conv2):
+            x = nn.functional.max_pool2d(torch.relu(conv(x)), 2)
+        x = torch.relu(self.fc2(torch.relu(self.fc1(x.flatten(1)))))
+        return self.fc3(x)
+
+
+class Mlp(nn.Module):
+    def __init__(self, sizes):
+        super().__init__()
+        self.n = len(sizes) - 1
+        for i in range(self.n):
+            self.add_module(f"fc{i + 1}", nn.Linear(sizes[i], sizes[i + 1]))
+
+    def forward(self, x):
+        x = x.flatten(1)
+        for i in range(self.n):
+            x = getattr(self, f"fc{i + 1}")(x)
+            x = torch.relu(x) if i + 1 < self.n else x
+        return x
+
+
+def resnet_cifar():
+    net = torchvision.models.resnet18(num_classes=10)
+    net.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    net.maxpool = nn.Identity()
+    return net
+
+
+def vit(size, patch, dim, heads):
+    return torchvision.models.VisionTransformer(image_size=size, patch_size=patch, num_layers=12, num_heads=heads, hidden_dim=dim, mlp_dim=4 * dim, num_classes=10)
+
+
+# file: architecture, its options, shape of the input, net
+NETS = {
+    "mlp": ("mlp", {"hidden": [64, 32]}, [2, 1, 8, 8], lambda: Mlp([64, 64, 32, 10])),
+    "lenet": ("lenet", {}, [2, 1, 28, 28], LeNet),
+    "cnn": ("cnn", {}, [2, 1, 28, 28], lambda: Cnn(32, 1, 10)),
+    "cnn_digits": ("cnn", {"width": 8}, [3, 1, 8, 8], lambda: Cnn(8, 1, 10)),
+    "cnn_rgb": ("cnn", {"width": 16}, [2, 3, 32, 32], lambda: Cnn(16, 3, 10)),
+    "resnet18": ("resnet18", {}, [2, 3, 64, 64], lambda: torchvision.models.resnet18(num_classes=10)),
+    "resnet18_cifar": ("resnet18", {"stem": "cifar"}, [2, 3, 32, 32], resnet_cifar),
+    "resnet50": ("resnet50", {}, [2, 3, 64, 64], lambda: torchvision.models.resnet50(num_classes=10)),
+    "vit_tiny": ("vit_tiny", {"patch_size": 8}, [2, 3, 32, 32], lambda: vit(32, 8, 192, 3)),
+    "vit_b_16": ("vit_b_16", {}, [2, 3, 32, 32], lambda: vit(32, 16, 768, 12)),
+}
+
+
+def main():
+    torch.set_default_dtype(torch.float64)
+    FOLDER.mkdir(exist_ok=True)
+    for name in sys.argv[1:] or NETS:
+        arch, options, shape, make = NETS[name]
+        net = make().eval()
+        state = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
+        net.load_state_dict({k: weights(k, list(v.shape)) for k, v in state.items()}, strict=False)
+        image = torch.from_numpy(uniform("image", math.prod(shape)).reshape(shape))
+        with torch.no_grad():
+            output = net(image)
+        record = {
+            "arch": arch,
+            "options": options,
+            "made_with": {"torch": torch.__version__, "torchvision": torchvision.__version__, "python": platform.python_version()},
+            "image": shape,
+            "logits": output.tolist(),
+            "tensors": {k: list(v.shape) for k, v in state.items()},
+        }
+        text = json.dumps(record)
+        (FOLDER / f"{name}.json").write_text(text.replace('], "', '],\n"').replace('}, "', '},\n"') + "\n")
+        print(f"{name}: {len(text)} bytes, largest {output.abs().max().item():.4g}")
+
+
+if __name__ == "__main__":
+    main()
