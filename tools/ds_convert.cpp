@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
                       "again without what is not needed any more.",
        .examples = {{"ds-convert model.h5 --inspect --format table", "sizes, tensors and the chain of commands that made it"},
                     {"ds-convert --diff a.h5 b.h5", "exit 0 if the models are equal, 5 if not"},
-                    {"ds-convert --verify *.h5", "every digest anew"},
+                    {"ds-convert --verify *.h5", "every digest anew, SHA-256 too"},
                     {"ds-convert last.h5 --drop-state -o model.h5", "without the optimizer's state"}},
        .see_also = {"ds-train(1)", "ds-checkpoint(5)"},
        .command = "convert",

@@ -34,7 +34,7 @@ void verify(const ConvertCommand& options, core::Record& record) {
 void rewrite(const ConvertCommand& options, core::Record& record) {
   const std::string& input = options.inputs[0];
   io::check_output(options.output, {input}, options.common.force);
-  io::Checkpoint checkpoint = io::load_input(input, {.verify = !options.no_verify});
+  io::Checkpoint checkpoint = io::load_input(input, {.verify = options.verify});
   record.input("model", checkpoint.path, checkpoint.digest);
   if (options.common.dry_run) return;
   if (options.drop_history) checkpoint.history = nullptr;
@@ -51,7 +51,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
   const auto& options = static_cast<const ConvertCommand&>(base);
   if (options.inspect) inspect(options, record);
   else if (options.diff) diff(options, record);
-  else if (options.verify) verify(options, record);
+  else if (options.output.empty()) verify(options, record);
   else rewrite(options, record);
 }
 
@@ -71,24 +71,23 @@ void ConvertCommand::fields(core::Fields& f) {
   f.add({.name = "output", .doc = "checkpoint to write, or -", .letter = 'o', .value_name = "FILE", .flag_only = true, .path = true}, output);
   f.add({.name = "inspect", .doc = "show what the checkpoint holds", .flag_only = true}, inspect);
   f.add({.name = "diff", .doc = "compare two checkpoints; exit 0 if the models are equal, 5 if not", .flag_only = true}, diff);
-  f.add({.name = "verify", .doc = "compute every digest anew, SHA-256 too", .flag_only = true}, verify);
-  f.add({.name = "no_verify", .doc = "do not check the tensors' bytes on reading", .flag_only = true}, no_verify);
-  f.add({.name = "drop_history", .doc = "leave out the metrics of each epoch"}, drop_history);
-  f.add({.name = "drop_state", .doc = "leave out optimizer state and float masters, which only further training needs"}, drop_state);
+  f.add({.name = "verify", .doc = "check what is read; with nothing else to do, compute every digest anew, SHA-256 too", .flag_only = true}, verify);
+  f.add({.name = "drop_history", .doc = "leave out the metrics of each epoch", .alias = "drop-history"}, drop_history);
+  f.add({.name = "drop_state", .doc = "leave out optimizer state and float masters, which only further training needs", .alias = "drop-state"}, drop_state);
   common.fields(f);
 }
 
 void ConvertCommand::check() const {
   const auto fail = [](const std::string& where, const std::string& what, const std::string& hint = "") { throw Error(Exit::kUsage, where, what, hint); };
-  if (inspect + diff + verify > 1) fail("--inspect, --diff, --verify", "only one of them at a time");
-  const bool looks = inspect || diff || verify;
-  if (looks && !output.empty()) fail("--output", "nothing is written with --inspect, --diff or --verify");
-  if (!looks && output.empty()) fail("--output", "is required: the file to write", "or ask for --inspect, --diff or --verify");
+  const bool looks = inspect || diff;
+  if (inspect && diff) fail("--inspect, --diff", "only one of them at a time");
+  if (looks && !output.empty()) fail("--output", "nothing is written with --inspect or --diff");
+  if (!looks && !verify && output.empty()) fail("--no-verify", "leaves nothing to do", "name a file to write with -o, or ask for --inspect or --diff");
   if (diff && inputs.size() != 2) fail("--diff", fmt::format("{} inputs, expected 2", inputs.size()));
-  if (!diff && !verify && inputs.size() != 1) fail("FILE", fmt::format("{} inputs, expected 1", inputs.size()));
+  if ((inspect || !output.empty()) && inputs.size() != 1) fail("FILE", fmt::format("{} inputs, expected 1", inputs.size()));
   if (std::count(inputs.begin(), inputs.end(), "-") > 1) fail("FILE", "two inputs are -, at most one can be stdin");
-  if (looks && (drop_history || drop_state)) fail("--drop-history, --drop-state", "they change what is written, and nothing is");
-  if (no_verify && (diff || verify)) fail("--no-verify", "contradicts --diff and --verify");
+  if (output.empty() && (drop_history || drop_state)) fail("--drop-history, --drop-state", "they change what is written, and nothing is");
+  if (diff && !verify) fail("--no-verify", "contradicts --diff");
   if (!output.empty() && !convert::is_checkpoint_name(output))
     fail(output, fmt::format("unknown format '{}', expected a name that ends in .h5", std::filesystem::path(output).extension().string()));
 }

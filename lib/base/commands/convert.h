@@ -11,7 +11,8 @@ namespace ds::commands {
 struct ConvertCommand : core::CommandOptions {
   std::vector<std::string> inputs;
   std::string output;
-  bool inspect = false, diff = false, verify = false, no_verify = false;
+  bool inspect = false, diff = false;
+  bool verify = true;  ///< with nothing else to do, every digest is computed anew; with -o, --no-verify trusts the tensors' bytes
   bool drop_history = false, drop_state = false;
   void fields(core::Fields& f) override;
   void check() const override;
