@@ -37,7 +37,8 @@ std::string select_device(const std::string& request) {
   if (index >= count)
     throw Error(Exit::kResource, "--device", "no GPU " + std::to_string(index) + ", there are " + std::to_string(count), "use --device cuda:0");
   if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr)
-    throw Error(Exit::kResource, "--device", std::string("the CUDA part of LibTorch cannot be loaded: ") + dlerror(), "run scripts/setup.sh --cuda, or use --device cpu");
+    throw Error(Exit::kResource, "--device", std::string("the CUDA part of LibTorch cannot be loaded: ") + dlerror(),
+                "run scripts/setup.sh --cuda, or use --device cpu");
   return settled() = "cuda:" + std::to_string(index);
 }
 

@@ -10,6 +10,7 @@
 #include "base/core/tool.h"
 #include "engine/device.h"
 #include "engine/exec/memory.h"
+#include "engine/exec/memory.h"
 
 namespace {
 
@@ -21,6 +22,8 @@ void enter(const ds::core::CommandOptions& options, ds::core::Record& record) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   record["device"] = ds::engine::select_device(options.common.device);
   record["versions"]["torch"] = TORCH_VERSION;
+  ds::exec::install_allocator();
+  ds::exec::set_limit(ds::core::memory_limit_bytes(options.common.memory_limit));
   ds::exec::install_allocator();
   ds::exec::set_limit(ds::core::memory_limit_bytes(options.common.memory_limit));
   at::set_num_threads(ds::core::thread_count(options.common.threads));
@@ -35,7 +38,8 @@ extern "C" void ds_engine_run(const char* name, const ds::core::CommandOptions& 
   enter(options, record);
   command(options, record);
 } catch (const c10::OutOfMemoryError& e) {
-  throw ds::Error(ds::Exit::kResource, "", "out of memory: " + first_line(e.what_without_backtrace()), "lower the batch size or raise --memory-limit");
+  throw ds::Error(ds::Exit::kResource, "", "out of memory: " + first_line(e.what_without_backtrace()),
+                  "lower the batch size or raise --memory-limit");
 } catch (const c10::Error& e) {
   throw ds::Error(ds::Exit::kFailure, name, first_line(e.what_without_backtrace()));
 }

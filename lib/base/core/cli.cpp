@@ -118,7 +118,8 @@ class Parser {
   }
 
   void push(const std::string& path, const std::string& name, const std::string& text) {
-    result_.settings.push_back({path, Value::scalar(text), {{path, 0, 0, false}}, std::make_shared<const Source>(Source{Source::Kind::kFlag, name, ""})});
+    result_.settings.push_back(
+        {path, Value::scalar(text), {{path, 0, 0, false}}, std::make_shared<const Source>(Source{Source::Kind::kFlag, name, ""})});
   }
 
   /// Gives the words to the positionals in turn; `behind`: to the one that takes a command behind `--`.
@@ -136,8 +137,8 @@ class Parser {
       Value list;
       list.kind = Value::Kind::kList;
       for (; next < words.size(); ++next) list.items.push_back(Value::scalar(words[next]));
-      result_.settings.push_back({entry.path, std::move(list), {{entry.path, 0, 0, false}},
-                                  std::make_shared<const Source>(Source{Source::Kind::kFlag, name, ""})});
+      result_.settings.push_back(
+          {entry.path, std::move(list), {{entry.path, 0, 0, false}}, std::make_shared<const Source>(Source{Source::Kind::kFlag, name, ""})});
     }
     if (next < words.size())
       fail("", fmt::format("unexpected argument '{}'", words[next]), has_command_ && !behind ? "a command to run stands behind --" : "");

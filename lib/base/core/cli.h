@@ -9,9 +9,9 @@ namespace ds::core {
 
 /// What argv says. Values are not typed yet.
 struct CommandLine {
-  std::vector<std::string> configs;     ///< -c, in order
-  std::vector<Setting> settings;        ///< flags, --set and positionals in the order of the line
-  std::vector<Error> errors;            ///< unknown flags, missing values, too many arguments
+  std::vector<std::string> configs;  ///< -c, in order
+  std::vector<Setting> settings;     ///< flags, --set and positionals in the order of the line
+  std::vector<Error> errors;         ///< unknown flags, missing values, too many arguments
 };
 
 /// A long flag as users type it, without dashes.

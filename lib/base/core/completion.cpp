@@ -61,8 +61,9 @@ std::string bash(const ToolSpec& spec, CommandOptions& options) {
     cases += fmt::format("    {})\n      {}\n      return ;;\n", fmt::join(item.spellings, "|"), reply);
   }
   const std::vector<std::string> words = first_words(options);
-  const std::string other = words.empty() ? std::string("COMPREPLY=($(compgen -f -- \"$cur\"))")
-                                          : fmt::format("COMPREPLY=($(compgen -W \"{}\" -- \"$cur\") $(compgen -f -- \"$cur\"))", fmt::join(words, " "));
+  const std::string other = words.empty()
+                                ? std::string("COMPREPLY=($(compgen -f -- \"$cur\"))")
+                                : fmt::format("COMPREPLY=($(compgen -W \"{}\" -- \"$cur\") $(compgen -f -- \"$cur\"))", fmt::join(words, " "));
   return fmt::format(R"(# Written by {0} --generate complete-bash
 {1}() {{
   local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
@@ -104,7 +105,10 @@ std::string zsh(const ToolSpec& spec, CommandOptions& options) {
   for (const Item& item : items_of(options)) {
     std::string action;
     if (item.takes_value) {
-      const std::string values = item.is_folder ? "_files -/" : item.is_file ? "_files" : !item.values.empty() ? fmt::format("({})", fmt::join(item.values, " ")) : " ";
+      const std::string values = item.is_folder         ? "_files -/"
+                                 : item.is_file         ? "_files"
+                                 : !item.values.empty() ? fmt::format("({})", fmt::join(item.values, " "))
+                                                        : " ";
       action = ":value:" + values;
     }
     for (const std::string& spelling : item.spellings) {
@@ -129,9 +133,13 @@ std::string fish(const ToolSpec& spec, CommandOptions& options) {
   std::string out = fmt::format("# Written by {} --generate complete-fish\n", spec.name);
   for (const Item& item : items_of(options)) {
     std::string line = "complete -c " + spec.name;
-    for (const std::string& spelling : item.spellings) line += spelling.compare(0, 2, "--") == 0 ? " -l " + spelling.substr(2) : " -s " + spelling.substr(1);
+    for (const std::string& spelling : item.spellings)
+      line += spelling.compare(0, 2, "--") == 0 ? " -l " + spelling.substr(2) : " -s " + spelling.substr(1);
     line += fmt::format(" -d '{}'", fish_text(item.doc));
-    if (item.takes_value) line += item.is_folder ? " -x -a '(__fish_complete_directories)'" : item.is_file ? " -r -F" : fmt::format(" -x -a '{}'", fmt::join(item.values, " "));
+    if (item.takes_value)
+      line += item.is_folder ? " -x -a '(__fish_complete_directories)'"
+              : item.is_file ? " -r -F"
+                             : fmt::format(" -x -a '{}'", fmt::join(item.values, " "));
     out += line + "\n";
   }
   const std::vector<std::string> words = first_words(options);

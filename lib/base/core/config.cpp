@@ -108,7 +108,8 @@ std::vector<Setting> file_settings(const std::string& path, std::vector<Error>& 
     return {};
   }
   const Value root = read_yaml(path, errors);
-  return settings_of(root, std::make_shared<const Source>(Source{Source::Kind::kFile, path, std::filesystem::path(path).parent_path().string()}), errors);
+  return settings_of(root, std::make_shared<const Source>(Source{Source::Kind::kFile, path, std::filesystem::path(path).parent_path().string()}),
+                     errors);
 }
 
 std::vector<Setting> set_settings(const std::string& text, std::vector<Error>& errors) {
@@ -147,10 +148,13 @@ std::vector<Setting> environment_settings(const KnownOptions& known, char** envi
     const auto found = paths.find(name);
     if (found == paths.end()) {
       const std::string guess = nearest(name, names);
-      errors.emplace_back(Exit::kUsage, name, fmt::format("no such option{}", guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess)), "unset it");
+      errors.emplace_back(Exit::kUsage, name, fmt::format("no such option{}", guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess)),
+                          "unset it");
       continue;
     }
-    settings.push_back({found->second, Value::scalar(text.substr(equal + 1)), {{found->second, 0, 0, false}},
+    settings.push_back({found->second,
+                        Value::scalar(text.substr(equal + 1)),
+                        {{found->second, 0, 0, false}},
                         std::make_shared<const Source>(Source{Source::Kind::kEnvironment, name, ""})});
   }
   // The environment's own order says nothing.
@@ -159,6 +163,9 @@ std::vector<Setting> environment_settings(const KnownOptions& known, char** envi
 }
 
 namespace {
+
+/// All errors at once, but not a million of a file that is something else.
+constexpr std::size_t kMaxReported = 1000;
 
 /// Walks through what is to be set; one object a call of apply_settings.
 class Applier {
@@ -198,6 +205,7 @@ class Applier {
     for (const auto& option : known_->all) note_groups(option.entry.path);
     std::map<std::string, std::string> origins;
     for (const Setting& setting : settings_) {
+      if (reported_.size() >= kMaxReported) break;
       if (failed_.count(setting.path) > 0) continue;
       const auto* option = known_->find(setting.path);
       if (option == nullptr || !option->members.empty() || setting.value.kind == Value::Kind::kMap) {
@@ -270,8 +278,7 @@ class Applier {
       const auto* found = known_->find(step.path);
       if (found != nullptr && step.map)
         return fail(setting.where(step.line, step.column), fmt::format("key '{}': expected {}, got a map", step.path, type_text(found->entry)));
-      if (found == nullptr && groups_.count(step.path) == 0)
-        return unknown(setting, step);
+      if (found == nullptr && groups_.count(step.path) == 0) return unknown(setting, step);
     }
     if (option != nullptr) return foreign(setting, *option);
     if (setting.value.kind == Value::Kind::kMap) return;  // an empty group
@@ -312,7 +319,8 @@ class Applier {
     for (const auto& option : known_->all) {
       if (!guess.empty()) break;
       const std::string& other = option.entry.path;
-      if (other != path && (folded_path(other.substr(other.rfind('.') + 1)) == folded_path(tail) || folded_path(option.entry.field.alias) == folded_path(tail)))
+      if (other != path &&
+          (folded_path(other.substr(other.rfind('.') + 1)) == folded_path(tail) || folded_path(option.entry.field.alias) == folded_path(tail)))
         guess = other;
     }
     return guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess);

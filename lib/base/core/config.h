@@ -48,8 +48,8 @@ struct KnownOptions {
     std::vector<std::string> members;  ///< of the choice that has it, where it is not there now
   };
   explicit KnownOptions(Options& options);
-  std::vector<Known> all;                          ///< the ones that are there now come first; paths are unique
-  std::vector<std::shared_ptr<Options>> keepers;   ///< own what the others' targets point to
+  std::vector<Known> all;                         ///< the ones that are there now come first; paths are unique
+  std::vector<std::shared_ptr<Options>> keepers;  ///< own what the others' targets point to
   const Known* find(const std::string& path) const;
 
  private:

@@ -94,7 +94,8 @@ std::vector<Section> sections(const KnownOptions& known, CommandOptions& options
     const auto group = of_group.find(entry.group);
     // A group that only another member of a choice has: under the group of that choice.
     std::string outer = entry.group;
-    while (group == of_group.end() && of_group.count(outer) == 0 && !outer.empty()) outer = outer.rfind('.') == std::string::npos ? "" : outer.substr(0, outer.rfind('.'));
+    while (group == of_group.end() && of_group.count(outer) == 0 && !outer.empty())
+      outer = outer.rfind('.') == std::string::npos ? "" : outer.substr(0, outer.rfind('.'));
     const auto place = group != of_group.end() ? group : of_group.find(outer);
     if (entry.field.positional) {
       all[0].options.push_back(&option);
@@ -144,7 +145,8 @@ std::string remarks(const KnownOptions::Known& option) {
   if (entry.field.required) notes.emplace_back("required");
   const std::string shown = entry.choice != nullptr && entry.choice->name.empty() ? "none" : entry_text(entry);
   if (!entry.field.required && shown != "\"\"" && shown != "[]" && !(is_bool(entry) && shown == "false")) notes.push_back("default " + shown);
-  if (const std::string range = range_text(entry.field); !range.empty()) notes.push_back(range);
+  // "a number of at least 1" reads well in an error; here "at least 1" does.
+  if (const std::string range = range_text(entry.field); !range.empty()) notes.push_back(range.compare(0, 3, "of ") == 0 ? range.substr(3) : range);
   if (!entry.field.unit.empty()) notes.push_back("in " + entry.field.unit);
   const std::vector<std::string> names = value_names(entry);
   if (entry.choice != nullptr && names.size() > 8) {
@@ -206,9 +208,11 @@ std::string generate(const ToolSpec& spec, CommandOptions& options, const std::s
     return completion(spec, options, what.substr(9));
   if (what == "schema") return json_schema(spec, options).dump(2) + "\n";
   if (what == "config") return fmt::format("# All options of {} with their defaults; use it with -c.\n", spec.name) + print_config(options, {}, true);
+  if (what == "faults") return fmt::format("{}", fmt::join(option_faults(options), "\n"));  // for the tests of the tools
   const std::string guess = nearest(what, generators());
-  throw Error(Exit::kUsage, "--generate", fmt::format("expected one of {}, got '{}'{}", fmt::join(generators(), ", "), what,
-                                                      guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess)));
+  throw Error(Exit::kUsage, "--generate",
+              fmt::format("expected one of {}, got '{}'{}", fmt::join(generators(), ", "), what,
+                          guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess)));
 }
 
 std::vector<std::string> option_faults(CommandOptions& options) {
@@ -232,15 +236,19 @@ std::vector<std::string> option_faults(CommandOptions& options) {
     if (!entry.field.alias.empty() && option.members.empty()) claim(entry.field.alias, entry.path);
     if (entry.field.letter != 0) {
       const auto [other, fresh] = letters.emplace(entry.field.letter, entry.path);
-      if (!fresh && other->second != entry.path) faults.push_back(fmt::format("-{} is both '{}' and '{}'", entry.field.letter, other->second, entry.path));
+      if (!fresh && other->second != entry.path)
+        faults.push_back(fmt::format("-{} is both '{}' and '{}'", entry.field.letter, other->second, entry.path));
     }
     if (entry.field.doc.empty()) faults.push_back(fmt::format("'{}' has no documentation", entry.path));
-    if (!entry.field.doc.empty() && entry.field.doc.back() == '.') faults.push_back(fmt::format("documentation of '{}' ends with a period", entry.path));
+    if (!entry.field.doc.empty() && entry.field.doc.back() == '.')
+      faults.push_back(fmt::format("documentation of '{}' ends with a period", entry.path));
     const auto number = entry.target.index() == 1 || entry.target.index() == 2;
     Value value = Value::scalar(entry_text(entry));
-    if (number && !range_text(entry.field).empty() && assign(entry, value)) faults.push_back(fmt::format("default {} of '{}' is not {}", value.text, entry.path, range_text(entry.field)));
+    if (number && !range_text(entry.field).empty() && assign(entry, value))
+      faults.push_back(fmt::format("default {} of '{}' is not {}", value.text, entry.path, range_text(entry.field)));
     const auto& names = entry.field.choices;
-    if (entry.target.index() == 3 && !names.empty() && std::find(names.begin(), names.end(), *std::get<std::string*>(entry.target)) == names.end() && !entry.field.required)
+    if (entry.target.index() == 3 && !names.empty() && std::find(names.begin(), names.end(), *std::get<std::string*>(entry.target)) == names.end() &&
+        !entry.field.required)
       faults.push_back(fmt::format("default '{}' of '{}' is none of its choices", *std::get<std::string*>(entry.target), entry.path));
   }
   return faults;

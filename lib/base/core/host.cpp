@@ -72,7 +72,8 @@ std::int64_t memory_limit_bytes(const std::string& text) {
     return smaller / 20 * 19;
   }
   const auto bytes = parse_bytes(text);
-  if (!bytes || *bytes <= 0) throw Error(Exit::kUsage, "--memory-limit", fmt::format("expected bytes such as 8G or 512MiB, auto or none, got '{}'", text));
+  if (!bytes || *bytes <= 0)
+    throw Error(Exit::kUsage, "--memory-limit", fmt::format("expected bytes such as 8G or 512MiB, auto or none, got '{}'", text));
   return *bytes;
 }
 

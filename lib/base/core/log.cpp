@@ -72,7 +72,8 @@ void message(Level level, const char* name, const char* prefix, const char* colo
   const std::lock_guard lock(log.mutex);
   if (log.level < level) return;
   if (log.mode == ProgressMode::kJsonl)
-    return put(nlohmann::json{{"event", "log"}, {"level", name}, {"text", text}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    return put(nlohmann::json{{"event", "log"}, {"level", name}, {"text", text}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+               "\n");
   put_line(log, log.color && *prefix != 0 ? fmt::format("{}{}\033[0m{}", color, prefix, text) : prefix + text);
 }
 
@@ -142,7 +143,8 @@ struct Progress::State {
     if (total > 0) {
       const std::string tail = "| " + figures(note);
       const int room = terminal_width() - 1 - static_cast<int>(phase.size() + tail.size()) - 7;
-      line += fmt::format(" {:>3}%|", percent()) + bar_text(static_cast<double>(done) / static_cast<double>(total), std::min(std::max(room, 4), 30)) + tail;
+      line += fmt::format(" {:>3}%|", percent()) + bar_text(static_cast<double>(done) / static_cast<double>(total), std::min(std::max(room, 4), 30)) +
+              tail;
     } else {
       line += " " + figures(note);
     }
@@ -157,8 +159,10 @@ struct Progress::State {
 
   void json(const std::string& note, bool last) {
     const double seconds = elapsed();
-    nlohmann::json values{{"event", "progress"}, {"phase", phase}, {"step", done}, {"total", total}, {"elapsed_s", std::round(seconds * 1000) / 1000}};
-    if (total > 0 && done > 0) values["eta_s"] = std::round(seconds * static_cast<double>(std::max<std::int64_t>(total - done, 0)) / static_cast<double>(done) * 1000) / 1000;
+    nlohmann::json values{
+        {"event", "progress"}, {"phase", phase}, {"step", done}, {"total", total}, {"elapsed_s", std::round(seconds * 1000) / 1000}};
+    if (total > 0 && done > 0)
+      values["eta_s"] = std::round(seconds * static_cast<double>(std::max<std::int64_t>(total - done, 0)) / static_cast<double>(done) * 1000) / 1000;
     if (!note.empty()) values["note"] = note;
     if (last) values["done"] = true;
     put(values.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");

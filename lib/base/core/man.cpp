@@ -86,11 +86,14 @@ std::string man_page(const ToolSpec& spec, CommandOptions& options) {
   const KnownOptions known(options);
   std::string title;
   for (const char c : spec.name) title += static_cast<char>(std::toupper(c));
-  std::string out = fmt::format(".\\\" Written by {} --generate man\n.TH {} 1 {} \"ds {}\" \"ds manual\"\n", spec.name, plain(title), kDate, version());
+  std::string out =
+      fmt::format(".\\\" Written by {} --generate man\n.TH {} 1 {} \"ds {}\" \"ds manual\"\n", spec.name, plain(title), kDate, version());
   out += fmt::format(".SH NAME\n{} \\- {}\n.SH SYNOPSIS\n{}", plain(spec.name), plain(spec.summary), synopsis(spec, known));
   out += ".SH DESCRIPTION\n" + sentences(spec.description.empty() ? spec.summary : spec.description);
-  out += ".SH OPTIONS\n" + sentences("A flag --a.b is the YAML key a.b of config files. Dashes and underscores in flags are one. A bool flag --x has its opposite --no-x. "
-                                     "Later ones win: built-in values, config files in order, the environment, flags and --set.");
+  out += ".SH OPTIONS\n" +
+         sentences(
+             "A flag --a.b is the YAML key a.b of config files. Dashes and underscores in flags are one. A bool flag --x has its opposite --no-x. "
+             "Later ones win: built-in values, config files in order, the environment, flags and --set.");
   for (const Section& section : sections(known, options)) {
     out += fmt::format(".SS {}\n", plain(section.title));
     for (const auto* option : section.options) out += option_item(*option);
@@ -98,7 +101,8 @@ std::string man_page(const ToolSpec& spec, CommandOptions& options) {
   out += ".SS Answers\n";
   for (const Answer& answer : answers()) {
     const std::string letter = answer.letter != 0 ? fmt::format("\\fB\\-{}\\fR, ", answer.letter) : "";
-    out += fmt::format(".TP\n{}\\fB{}\\fR{}\n{}\n", letter, plain("--" + answer.name), answer.value.empty() ? "" : " \\fI" + plain(answer.value) + "\\fR", plain(answer.doc));
+    out += fmt::format(".TP\n{}\\fB{}\\fR{}\n{}\n", letter, plain("--" + answer.name),
+                       answer.value.empty() ? "" : " \\fI" + plain(answer.value) + "\\fR", plain(answer.doc));
   }
   if (!spec.examples.empty()) out += ".SH EXAMPLES\n";
   for (const auto& [line, doc] : spec.examples) out += fmt::format(".TP\n\\fB{}\\fR\n{}\n", plain(line), plain(doc));
@@ -110,10 +114,11 @@ std::string man_page(const ToolSpec& spec, CommandOptions& options) {
                                       {"5", "a gate that was asked for is not met"},
                                       {"75", "stopped by a signal, state saved: run the same command again"},
                                       {"130", "interrupted before there was anything to save"}});
-  out += ".SH ENVIRONMENT\n" + items({{"DS_OPT_GROUP__OPTION", "sets the option group.option: upper case, two underscores for a dot; an unknown one is an error"},
-                                      {"SLURM_CPUS_PER_TASK", "threads, unless --threads says otherwise"},
-                                      {"DS_HOME", "folder of data sets and libraries; else $XDG_CACHE_HOME/ds, else $HOME/.cache/ds"},
-                                      {"NO_COLOR, FORCE_COLOR, TERM", "whether stderr is coloured and has a bar"}});
+  out += ".SH ENVIRONMENT\n" +
+         items({{"DS_OPT_GROUP__OPTION", "sets the option group.option: upper case, two underscores for a dot; an unknown one is an error"},
+                {"SLURM_CPUS_PER_TASK", "threads, unless --threads says otherwise"},
+                {"DS_HOME", "folder of data sets and libraries; else $XDG_CACHE_HOME/ds, else $HOME/.cache/ds"},
+                {"NO_COLOR, FORCE_COLOR, TERM", "whether stderr is coloured and has a bar"}});
   if (!spec.see_also.empty()) {
     std::vector<std::string> pages;
     for (const std::string& page : spec.see_also) {

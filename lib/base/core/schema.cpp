@@ -22,13 +22,20 @@ Json text_schema(const Field& field) {
 
 Json type_schema(const Entry& entry) {
   switch (entry.target.index()) {
-    case 0: return Json{{"type", "boolean"}};
-    case 1: return number_schema(entry.field, "integer");
-    case 2: return number_schema(entry.field, "number");
-    case 3: return text_schema(entry.field);
-    case 4: return Json{{"type", "array"}, {"items", number_schema(entry.field, "integer")}};
-    case 5: return Json{{"type", "array"}, {"items", number_schema(entry.field, "number")}};
-    default: return Json{{"type", "array"}, {"items", text_schema(entry.field)}};
+    case 0:
+      return Json{{"type", "boolean"}};
+    case 1:
+      return number_schema(entry.field, "integer");
+    case 2:
+      return number_schema(entry.field, "number");
+    case 3:
+      return text_schema(entry.field);
+    case 4:
+      return Json{{"type", "array"}, {"items", number_schema(entry.field, "integer")}};
+    case 5:
+      return Json{{"type", "array"}, {"items", number_schema(entry.field, "number")}};
+    default:
+      return Json{{"type", "array"}, {"items", text_schema(entry.field)}};
   }
 }
 

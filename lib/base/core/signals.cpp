@@ -1,7 +1,7 @@
 #include "base/core/signals.h"
 
-#include <csignal>
 #include <unistd.h>
+#include <csignal>
 
 #include <initializer_list>
 
@@ -9,7 +9,7 @@ namespace ds::core {
 namespace {
 
 // Handlers run between any two instructions: they touch only these.
-volatile std::sig_atomic_t stop = 0, save = 0, interrupts = 0;
+volatile std::sig_atomic_t stop = 0, save = 0, interrupts = 0, on_terminal = 0;
 
 void on_stop(int signal) {
   if (signal == SIGINT && interrupts > 0) {
@@ -18,7 +18,11 @@ void on_stop(int signal) {
     std::signal(SIGINT, SIG_DFL);
     ::_exit(130);
   }
-  if (signal == SIGINT) interrupts = interrupts + 1;
+  if (signal == SIGINT) {
+    interrupts = interrupts + 1;
+    static const char line[] = "\nstopping after this step; interrupt again to stop at once\n";
+    if (on_terminal != 0 && ::write(STDERR_FILENO, line, sizeof line - 1) < 0) on_terminal = 0;
+  }
   stop = 1;
 }
 
@@ -35,6 +39,7 @@ void handle(int signal, void (*handler)(int)) {
 }  // namespace
 
 void install_signals() {
+  on_terminal = ::isatty(STDERR_FILENO);
   for (const int signal : {SIGINT, SIGTERM}) handle(signal, on_stop);
   // nohup has SIGHUP ignored: leave it so.
   struct sigaction old = {};

@@ -170,11 +170,11 @@ class Run {
     }
     const auto origins = apply_settings(options_, settings, errors);
     check_common(errors);
-    if (request.answer != "print-config") check_required(origins, errors);
+    const bool print = request.answer == "print-config";
+    if (!print) check_required(origins, errors);
     throw_errors(errors);
-    options_.check();
-    if (request.answer == "print-config") return answer(print_config(options_, origins));
-    return compute();
+    check_options(print);
+    return print ? answer(print_config(options_, origins)) : compute();
   }
 
   int answer(const std::string& text) {
@@ -222,6 +222,21 @@ class Run {
       if (!entry.field.required || origins.count(entry.path) > 0) continue;
       const std::string name = entry.field.positional ? value_word(entry) : spellings(entry).back();
       errors.emplace_back(Exit::kUsage, name, fmt::format("is required: {}", entry.field.doc), spec_.name + " --help shows examples");
+    }
+  }
+
+  /// Checks across options. What is wrong with flags that are no part of the config does not matter where only that is asked for.
+  void check_options(bool config_only) {
+    try {
+      options_.check();
+    } catch (const Error& e) {
+      const Fields fields = walk(options_);
+      for (const Entry& entry : fields.entries()) {
+        if (!config_only || !entry.field.flag_only) continue;
+        const std::vector<std::string> names = spellings(entry);
+        if (e.where() == value_word(entry) || std::find(names.begin(), names.end(), e.where()) != names.end()) return;
+      }
+      throw;
     }
   }
 

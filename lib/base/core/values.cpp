@@ -15,10 +15,14 @@ using MaybeProblem = std::optional<Problem>;
 
 std::string shown(const Value& value) {
   switch (value.kind) {
-    case Value::Kind::kNull: return "nothing";
-    case Value::Kind::kList: return "a list";
-    case Value::Kind::kMap: return "a map";
-    case Value::Kind::kScalar: break;
+    case Value::Kind::kNull:
+      return "nothing";
+    case Value::Kind::kList:
+      return "a list";
+    case Value::Kind::kMap:
+      return "a map";
+    case Value::Kind::kScalar:
+      break;
   }
   const std::string text = value.text.size() > 60 ? fmt::format("{:.57}...", value.text) : value.text;
   return value.plain || value.loose ? fmt::format("'{}'", text) : fmt::format("the string \"{}\"", text);
@@ -33,7 +37,8 @@ bool is_word(const Value& value) { return value.kind == Value::Kind::kScalar && 
 MaybeProblem check_range(const Field& field, double number, const Value& value) {
   const std::string range = range_text(field);
   if (range.empty()) return {};
-  const bool inside = std::isfinite(number) && (field.above_min ? number > field.min : number >= field.min) && (field.below_max ? number < field.max : number <= field.max);
+  const bool inside = std::isfinite(number) && (field.above_min ? number > field.min : number >= field.min) &&
+                      (field.below_max ? number < field.max : number <= field.max);
   if (inside) return {};
   return Problem{fmt::format("expected a number {}, got {}", range, value.text), "", &value};
 }
@@ -63,7 +68,8 @@ MaybeProblem convert(const Field& field, const Value& value, std::int64_t& targe
     const auto real = parse_number(value.text);
     const bool whole = real && std::abs(*real) < 9e15 && *real == std::floor(*real);
     const std::string digits = value.text.substr(std::min(value.text.find_first_not_of("+-0"), value.text.size()));
-    if (has_leading_zero(value.text)) return wrong_type("an integer without a leading zero", value, fmt::format("write {}", digits.empty() ? "0" : digits));
+    if (has_leading_zero(value.text))
+      return wrong_type("an integer without a leading zero", value, fmt::format("write {}", digits.empty() ? "0" : digits));
     return wrong_type("an integer", value, whole ? fmt::format("write {}", static_cast<std::int64_t>(*real)) : "");
   }
   if (auto problem = check_range(field, static_cast<double>(*number), value)) return problem;
@@ -111,8 +117,7 @@ std::vector<Value> split_commas(const Value& value) {
 template <class T>
 MaybeProblem convert(const Field& field, const Value& value, std::vector<T>& target) {
   std::vector<T> values;
-  if (value.kind == Value::Kind::kScalar && !value.loose)
-    return wrong_type("a list", value, fmt::format("write [{}]", value.text));
+  if (value.kind == Value::Kind::kScalar && !value.loose) return wrong_type("a list", value, fmt::format("write [{}]", value.text));
   if (value.kind != Value::Kind::kScalar && value.kind != Value::Kind::kList) return wrong_type("a list", value);
   const std::vector<Value> parts = value.kind == Value::Kind::kScalar ? split_commas(value) : std::vector<Value>();
   for (const Value& item : value.kind == Value::Kind::kScalar ? parts : value.items) {

@@ -239,7 +239,8 @@ Value parse_yaml(const std::string& text, const std::string& name, std::vector<E
     const auto line = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n') + 1;
     const std::size_t before = bad == 0 ? std::string::npos : text.rfind('\n', bad - 1);
     const std::size_t column = before == std::string::npos ? bad + 1 : bad - before;
-    errors.emplace_back(Exit::kUsage, fmt::format("{}:{}:{}", name, line, column), fmt::format("byte 0x{:02x}, expected UTF-8 text", static_cast<unsigned char>(text[bad])));
+    errors.emplace_back(Exit::kUsage, fmt::format("{}:{}:{}", name, line, column),
+                        fmt::format("byte 0x{:02x}, expected UTF-8 text", static_cast<unsigned char>(text[bad])));
     return {};
   }
   if (!check_tabs(text, name, errors)) return {};
@@ -272,7 +273,8 @@ Value read_yaml(const std::string& path, std::vector<Error>& errors) {
   fstat(file, &status);
   std::string text;
   if (!S_ISREG(status.st_mode)) {
-    errors.emplace_back(Exit::kInput, path, S_ISDIR(status.st_mode) ? "is a folder, expected a YAML file" : "is no regular file, expected a YAML file");
+    errors.emplace_back(Exit::kInput, path,
+                        S_ISDIR(status.st_mode) ? "is a folder, expected a YAML file" : "is no regular file, expected a YAML file");
   } else if (status.st_size > kMaxYamlBytes) {
     errors.emplace_back(Exit::kUsage, path, fmt::format("{} bytes, expected at most {}", status.st_size, kMaxYamlBytes), "is this a YAML file?");
   } else {
@@ -291,7 +293,8 @@ Value read_yaml(const std::string& path, std::vector<Error>& errors) {
 
 nlohmann::json yaml_json(const Value& value, const std::string& name) {
   switch (value.kind) {
-    case Value::Kind::kNull: return nullptr;
+    case Value::Kind::kNull:
+      return nullptr;
     case Value::Kind::kList: {
       auto list = nlohmann::json::array();
       for (const Value& item : value.items) list.push_back(yaml_json(item, name));
@@ -302,7 +305,8 @@ nlohmann::json yaml_json(const Value& value, const std::string& name) {
       for (std::size_t i = 0; i < value.keys.size(); ++i) map[value.keys[i].text] = yaml_json(value.items[i], name);
       return map;
     }
-    case Value::Kind::kScalar: break;
+    case Value::Kind::kScalar:
+      break;
   }
   if (!value.plain) return value.text;
   if (value.text == "true") return true;
@@ -332,14 +336,18 @@ std::string yaml_string(std::string_view text) {
   // YAML 1.1 readers take these for booleans and nulls.
   for (const char* word : {"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
     if (plain && strcasecmp(whole.c_str(), word) == 0) plain = false;
-  if (plain && (parse_number(whole) || whole.front() == '.')) plain = whole.front() == '.' && (whole.compare(0, 2, "./") == 0 || whole.compare(0, 3, "../") == 0);
+  if (plain && (parse_number(whole) || whole.front() == '.'))
+    plain = whole.front() == '.' && (whole.compare(0, 2, "./") == 0 || whole.compare(0, 3, "../") == 0);
   return plain ? whole : nlohmann::json(whole).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string yaml_number(double value) {
   if (std::isnan(value)) return ".nan";
   if (std::isinf(value)) return value > 0 ? ".inf" : "-.inf";
-  return fmt::format("{}", value);
+  std::string text = fmt::format("{}", value);
+  // YAML 1.1 readers take 1e-08 for a text: they want the dot.
+  if (const std::size_t e = text.find('e'); e != std::string::npos && text.find('.') == std::string::npos) text.insert(e, ".0");
+  return text;
 }
 
 std::string yaml_text(const nlohmann::json& json, const std::vector<std::string>& first, const std::vector<std::string>& last) {
@@ -348,7 +356,9 @@ std::string yaml_text(const nlohmann::json& json, const std::vector<std::string>
     emit(out, json, 0);
     return out;
   }
-  const auto listed = [](const std::vector<std::string>& keys, const std::string& key) { return std::find(keys.begin(), keys.end(), key) != keys.end(); };
+  const auto listed = [](const std::vector<std::string>& keys, const std::string& key) {
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+  };
   for (const std::string& key : first)
     if (json.contains(key)) emit_member(out, key, json[key], 0);
   for (const auto& [key, value] : json.items())

@@ -51,7 +51,8 @@ TEST_CASE("core: bool flags, their opposites and values") {
 }
 
 TEST_CASE("core: the order of the line is kept, --set among the flags") {
-  CHECK(parsed({"--lr", "1", "--set", "optim.lr=2", "--lr", "3", "--opt", "sgd"}) == Lines{"optim.lr=1", "optim.lr=2", "optim.lr=3", "optim.name=sgd"});
+  CHECK(parsed({"--lr", "1", "--set", "optim.lr=2", "--lr", "3", "--opt", "sgd"}) ==
+        Lines{"optim.lr=1", "optim.lr=2", "optim.lr=3", "optim.name=sgd"});
   CHECK(parsed({"--set", "train={epochs: 2, amp: off}"}) == Lines{"train.epochs=2", "train.amp=off"});
   CHECK(parsed({"--set", "note=a=b"}) == Lines{"note=a=b"});
   CHECK(parsed({"--set", "novalue"}) == Lines{"error: --set: expected KEY=VALUE, got 'novalue'"});

@@ -43,7 +43,9 @@ std::map<std::string, std::string> load(sample::Fixture& options, const std::str
 
 TEST_CASE("core: a config sets values, chooses members and resolves their options") {
   sample::Fixture options;
-  load(options, "train: {epochs: 3, amp: bf16}\noptim:\n  momentum: 0.5\n  name: sgd\naugment: [affine, 010, \"a b\"]\nsizes: []\nlimit: .inf\nshuffle: false\nseed: 7\n");
+  load(options,
+       "train: {epochs: 3, amp: bf16}\noptim:\n  momentum: 0.5\n  name: sgd\naugment: [affine, 010, \"a b\"]\nsizes: []\nlimit: .inf\nshuffle: "
+       "false\nseed: 7\n");
   CHECK(options->train.epochs == 3);
   CHECK(options->train.amp == "bf16");
   CHECK(options->optim.name == "sgd");
@@ -82,7 +84,8 @@ TEST_CASE("core: unknown keys are named in full, with the nearest one") {
 
 TEST_CASE("core: a key of another tool is named, with this tool's own keys") {
   CHECK(error_of("distillation: {temperature: 2}\n") ==
-        "t.yaml:1:1: unknown key 'distillation'; keys are ratio, limit, note, augment, sizes, shuffle, train, optim, wrapper, device, threads, seed, memory, reproducible");
+        "t.yaml:1:1: unknown key 'distillation'; keys are ratio, limit, note, augment, sizes, shuffle, train, optim, wrapper, device, threads, seed, "
+        "memory, reproducible");
 }
 
 TEST_CASE("core: a key that belongs to another member of a choice names that member") {
@@ -132,7 +135,8 @@ TEST_CASE("core: numbers out of range, infinite or not a number") {
 
 TEST_CASE("core: bad choices list the good ones") {
   CHECK(error_of("train: {amp: bf61}\n") == "t.yaml:1:14: key 'train.amp': expected one of auto, bf16, off, got 'bf61' (did you mean 'bf16'?)");
-  CHECK(error_of("optim: {name: adm, lr: 1, momentum: 1}\n") == "t.yaml:1:15: unknown sample-optimizer 'adm' (did you mean 'adam'?); one of adam, sgd");
+  CHECK(error_of("optim: {name: adm, lr: 1, momentum: 1}\n") ==
+        "t.yaml:1:15: unknown sample-optimizer 'adm' (did you mean 'adam'?); one of adam, sgd");
 }
 
 TEST_CASE("core: what YAML can do but a config must not") {
@@ -207,14 +211,17 @@ TEST_CASE("core: later settings win, lists replace, maps merge, null takes back"
   std::vector<ds::Error> errors;
   std::vector<Setting> all;
   const auto file = [&](const char* name, const std::string& text) {
-    for (Setting& setting : settings_of(parse_yaml(text, name, errors), std::make_shared<const Source>(Source{Source::Kind::kFile, name, ""}), errors)) all.push_back(setting);
+    for (Setting& setting :
+         settings_of(parse_yaml(text, name, errors), std::make_shared<const Source>(Source{Source::Kind::kFile, name, ""}), errors))
+      all.push_back(setting);
   };
   file("a.yaml", "train: {epochs: 1, batch_size: 2}\nsizes: [1, 2, 3]\noptim: {name: adam, betas: [0.1, 0.2]}\nratio: 0.25\nnote: a\n");
   file("b.yaml", "train: {epochs: 5}\nsizes: [9]\noptim: {betas: null}\n");
   const KnownOptions known(*options);
   const char* environment[] = {"DS_OPT_TRAIN__EPOCHS=6", "DS_OPT_OPTIM__LR=0.5", "HOME=/", "DS_OPT_MEMORY__LIMIT=2G", nullptr};
   for (Setting& setting : environment_settings(known, const_cast<char**>(environment), errors)) all.push_back(setting);
-  const CommandLine line = parse_command_line(known, {"--lr", "0.25", "--opt", "sgd", "--set", "ratio=null", "--set", "sizes=[4, 5]", "--epochs", "7", "--set", "train.epochs=8"});
+  const CommandLine line = parse_command_line(
+      known, {"--lr", "0.25", "--opt", "sgd", "--set", "ratio=null", "--set", "sizes=[4, 5]", "--epochs", "7", "--set", "train.epochs=8"});
   CHECK(line.errors.empty());
   for (const Setting& setting : line.settings) all.push_back(setting);
   const auto origins = apply_settings(*options, all, errors);
@@ -237,7 +244,8 @@ TEST_CASE("core: later settings win, lists replace, maps merge, null takes back"
 TEST_CASE("core: a choice changed above a file says how to drop the file's key") {
   sample::Fixture options;
   std::vector<ds::Error> errors;
-  auto all = settings_of(parse_yaml("optim: {betas: [0.1, 0.2]}\n", "a.yaml", errors), std::make_shared<const Source>(Source{Source::Kind::kFile, "a.yaml", ""}), errors);
+  auto all = settings_of(parse_yaml("optim: {betas: [0.1, 0.2]}\n", "a.yaml", errors),
+                         std::make_shared<const Source>(Source{Source::Kind::kFile, "a.yaml", ""}), errors);
   for (const Setting& setting : parse_command_line(KnownOptions(*options), {"--opt", "sgd"}).settings) all.push_back(setting);
   apply_settings(*options, all, errors);
   REQUIRE(errors.size() == 1);
@@ -256,9 +264,11 @@ TEST_CASE("core: unknown variables DS_OPT_* are errors") {
 
 TEST_CASE("core: print-config loads back to the same values and shows where each came from") {
   sample::Fixture options;
-  const auto origins = load(options, "optim: {name: sgd, lr: 1e-05}\nnote: \"yes: # no\"\naugment: [\"010\", null_, \"a,b\", \"\"]\nlimit: -.inf\nratio: 0.1\ntrain: {folder: /x/y}\n");
+  const auto origins = load(options,
+                            "optim: {name: sgd, lr: 1e-05}\nnote: \"yes: # no\"\naugment: [\"010\", null_, \"a,b\", \"\"]\nlimit: -.inf\nratio: "
+                            "0.1\ntrain: {folder: /x/y}\n");
   const std::string text = print_config(*options, origins);
-  CHECK(text.find("lr: 1e-05") != std::string::npos);
+  CHECK(text.find("lr: 1.0e-05") != std::string::npos);
   CHECK(text.find("# t.yaml:1\n") != std::string::npos);
   CHECK(text.find("# default\n") != std::string::npos);
   CHECK(text.find("output") == std::string::npos);
@@ -287,15 +297,56 @@ TEST_CASE("core: options go to JSON and back") {
   CHECK(to_json(*back) == json);
   from_json(*back, to_json(*options, true), "here");
   CHECK(back->output == "o.h5");
-  CHECK_THROWS_WITH_AS(from_json(*back, {{"train", {{"epochs", "x"}}}}, "here"), "here: key 'train.epochs': expected an integer, got the string \"x\"", ds::Error);
+  CHECK_THROWS_WITH_AS(from_json(*back, {{"train", {{"epochs", "x"}}}}, "here"),
+                       "here: key 'train.epochs': expected an integer, got the string \"x\"", ds::Error);
   CHECK_THROWS_WITH_AS(from_json(*back, {{"sed", 1}}, "here"), "here: unknown key 'sed' (did you mean 'seed'?)", ds::Error);
 }
 
 TEST_CASE("core: YAML text reads back as the same JSON") {
-  const Json json = {{"a", {{"b", 1}, {"c", {1, 2.5, true, nullptr, "x"}}}}, {"list", {{{"k", "v"}, {"l", {1, 2}}}, {{"k", "w: x"}}}}, {"empty", Json::object()},
-                     {"none", Json::array()}, {"text", {"010", "1.5", "true", "null", "~", "- a", "a #b", "tab\there", "line\nbreak", "ä", "", " x", "0.1.0", ".5", "2024-01-01", "@a", "%b", "{x}"}},
-                     {"nested", {{1, 2}, {3, {4}}}}};
+  const Json json = {
+      {"a", {{"b", 1}, {"c", {1, 2.5, true, nullptr, "x"}}}},
+      {"list", {{{"k", "v"}, {"l", {1, 2}}}, {{"k", "w: x"}}}},
+      {"empty", Json::object()},
+      {"none", Json::array()},
+      {"text",
+       {"010", "1.5", "true", "null", "~", "- a", "a #b", "a\tb", "line\nbreak", "ä", "", " x", "0.1.0", ".5", "2024-01-01", "@a", "%b", "{x}"}},
+      {"nested", {{1, 2}, {3, {4}}}}};
   CHECK(json_from_yaml(yaml_text(json), "t") == json);
   CHECK_THROWS_AS(json_from_yaml("a: 010\n", "t"), ds::Error);
   CHECK(yaml_text({{"z", 1}, {"a", 2}, {"m", 3}}, {"z"}, {"a"}) == "z: 1\nm: 3\na: 2\n");
+}
+
+TEST_CASE("core: whatever a config file holds, the answer is values or errors with a place in it") {
+  const std::string base =
+      "train: {epochs: 3, amp: bf16}\noptim:\n  name: sgd\n  momentum: 0.5\naugment: [affine, \"a b\"]\nnote: |\n  text\nseed: 7\n";
+  const std::string bytes = "\t\n :-[]{}&*!|>'\"%@`#,?~<0.e\\\xc3\x00";
+  std::uint32_t random = 1;
+  const auto next = [&](std::size_t below) { return ((random = random * 1664525 + 1013904223) >> 8) % below; };
+  for (int round = 0; round < 3000; ++round) {
+    std::string text = base;
+    for (std::size_t edits = 1 + next(4); edits > 0 && !text.empty(); --edits) {
+      const std::size_t at = next(text.size());
+      const char c = bytes[next(bytes.size())];
+      switch (next(4)) {
+        case 0:
+          text[at] = c;
+          break;
+        case 1:
+          text.insert(at, 1, c);
+          break;
+        case 2:
+          text.erase(at, 1 + next(5));
+          break;
+        default:
+          text.insert(at, text.substr(next(text.size()), next(20)));
+          break;
+      }
+    }
+    sample::Fixture options;
+    std::vector<ds::Error> errors;
+    const Value root = parse_yaml(text, "t.yaml", errors);
+    apply_settings(*options, settings_of(root, std::make_shared<const Source>(Source{Source::Kind::kFile, "t.yaml", ""}), errors), errors);
+    for (const ds::Error& error : errors)
+      if (error.where().compare(0, 7, "t.yaml:") != 0) FAIL_CHECK(error.what() << "\n" << text);
+  }
 }

@@ -67,7 +67,8 @@ TEST_CASE("core: cards and kinds are sorted, bodies are found by name, a missing
   const auto every = kinds();
   CHECK(std::is_sorted(every.begin(), every.end()));
   using Function = int(int);
-  static const Body<Function> body_of("sample-kind", "twice", +[](int x) { return 2 * x; });
+  static const Body<Function> body_of(
+      "sample-kind", "twice", +[](int x) { return 2 * x; });
   CHECK(body<Function>("sample-kind", "twice")(4) == 8);
   CHECK_FALSE(static_cast<bool>(find_body("sample-kind", "thrice")));
   CHECK_THROWS_WITH_AS(require_body("sample-kind", "thrice"), "sample-kind 'thrice' has no code in this build", ds::Error);
@@ -119,7 +120,8 @@ TEST_CASE("core: numbers are read as written or not at all") {
   CHECK(*parse_integer("0") == 0);
   CHECK(*parse_integer("-12") == -12);
   CHECK(*parse_integer("9223372036854775807") == INT64_MAX);
-  for (const char* bad : {"", "010", "-01", "1e3", "1.0", "0x10", "1_000", "9223372036854775808", " 1", "1 ", "+-1", "--1"}) CHECK_FALSE(parse_integer(bad));
+  for (const char* bad : {"", "010", "-01", "1e3", "1.0", "0x10", "1_000", "9223372036854775808", " 1", "1 ", "+-1", "--1"})
+    CHECK_FALSE(parse_integer(bad));
   CHECK(*parse_number("1e-3") == 0.001);
   CHECK(*parse_number("3") == 3);
   CHECK(*parse_number(".5") == 0.5);

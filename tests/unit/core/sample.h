@@ -143,7 +143,8 @@ inline Result in_child(const std::function<int()>& body) {
   std::fflush(nullptr);
   const pid_t child = fork();
   if (child == 0) {
-    const int out = open((folder.path + "/out").c_str(), O_WRONLY | O_CREAT, 0600), err = open((folder.path + "/err").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    const int out = open((folder.path + "/out").c_str(), O_WRONLY | O_CREAT, 0600),
+              err = open((folder.path + "/err").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(out, 1);
     dup2(err, 2);
     const int code = body();

@@ -49,7 +49,8 @@ TEST_CASE("core: the man page is a function of the table and escapes what roff w
   sample::Fixture options;
   const std::string page = man_page(sample::spec(), *options);
   CHECK(page == man_page(sample::spec(), *options));
-  for (const char* heading : {".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION", ".SH OPTIONS", ".SH EXAMPLES", ".SH EXIT STATUS", ".SH ENVIRONMENT", ".SH SEE ALSO"})
+  for (const char* heading :
+       {".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION", ".SH OPTIONS", ".SH EXAMPLES", ".SH EXIT STATUS", ".SH ENVIRONMENT", ".SH SEE ALSO"})
     CHECK(contains(page, std::string(heading) + "\n"));
   CHECK(contains(page, "\\fB\\-\\-optim.momentum\\fR"));
   CHECK(contains(page, "\\fBds\\-eval\\fR(1)"));
@@ -74,8 +75,8 @@ TEST_CASE("core: bash completes flags, choices after a flag and after =, and fil
   const std::string script = folder.write("complete.bash", completion(sample::spec(), *options, "bash"));
   folder.write("model.h5", "");
   const auto complete = [&](const std::string& words, int current) {
-    const std::string command = "cd " + folder.path + "; . " + script + " 2>/dev/null; COMP_WORDS=(" + words + "); COMP_CWORD=" + std::to_string(current) +
-                                "; _ds_sample; echo \"${COMPREPLY[*]}\" > reply";
+    const std::string command = "cd " + folder.path + "; . " + script + " 2>/dev/null; COMP_WORDS=(" + words +
+                                "); COMP_CWORD=" + std::to_string(current) + "; _ds_sample; echo \"${COMPREPLY[*]}\" > reply";
     CHECK(std::system(("bash -c '" + command + "'").c_str()) == 0);
     std::string reply = sample::read(folder.path + "/reply");
     reply.pop_back();

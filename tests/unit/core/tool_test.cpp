@@ -172,17 +172,18 @@ TEST_CASE("core: a reader that went away is no error") {
 TEST_CASE("core: progress is plain lines in a log, JSON on request, silent when quiet") {
   const auto steps = [](ProgressMode mode, Level level) {
     return sample::in_child([&] {
-      set_log(level, mode, false);
-      {
-        Progress progress("epoch 1/2", 1000);
-        for (int i = 0; i <= 1000; ++i) progress.update(i, "loss=1");
-        progress.finish("loss=0.5");
-      }
-      warn("odd");
-      debug("detail");
-      event("custom", {{"x", 1}});
-      return 0;
-    }).err;
+             set_log(level, mode, false);
+             {
+               Progress progress("epoch 1/2", 1000);
+               for (int i = 0; i <= 1000; ++i) progress.update(i, "loss=1");
+               progress.finish("loss=0.5");
+             }
+             warn("odd");
+             debug("detail");
+             event("custom", {{"x", 1}});
+             return 0;
+           })
+        .err;
   };
   const std::string plain = steps(ProgressMode::kAuto, Level::kInfo);
   CHECK(contains(plain, "epoch 1/2: 100% 1000/1000 [00:00, "));
