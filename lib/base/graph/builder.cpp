@@ -74,7 +74,6 @@ Value Builder::node(const std::string& op_name, const std::string& name, const s
   check_attributes(view);
   std::set<std::string> left = without;
   const std::vector<SlotSpec> specs = op(op_name).slots(view);
-  builder::order_tail(graph_, first, node, specs);
   for (const SlotSpec& spec : specs) {
     if (node.slots.count(spec.name)) continue;
     if (spec.optional && left.erase(spec.name)) continue;
@@ -83,6 +82,7 @@ Value Builder::node(const std::string& op_name, const std::string& name, const s
     if (!graph_.find_tensor(tensor)) graph_.tensors.push_back(TensorSpec{tensor, spec.dtype, spec.shape, spec.role, spec.init});
     node.slots[spec.name] = Slot{tensor};
   }
+  builder::order_tail(graph_, first, node, specs);
   if (!left.empty()) view.fail(fmt::format("has no optional slot '{}'", *left.begin()));
   const std::vector<ValueType> types = infer_node(view);
   node.outputs = static_cast<int>(types.size());

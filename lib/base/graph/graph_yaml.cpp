@@ -68,16 +68,12 @@ std::string slots(const Graph& graph, const NodeView& view, std::set<std::string
   const std::vector<SlotSpec> fresh = unasked(graph, view);
   for (const SlotSpec& spec : op(node.op).slots(view)) {
     const auto it = node.slots.find(spec.name);
-    if (it != node.slots.end() && it->second.whole() && it->second.tensor == node.name + "." + spec.name) {
+    const auto own = std::find_if(fresh.begin(), fresh.end(), [&](const SlotSpec& other) { return other.name == spec.name; });
+    if (it != node.slots.end() && it->second.whole() && it->second.tensor == node.name + "." + spec.name && own != fresh.end()) {
       const TensorSpec& tensor = graph.tensor(it->second.tensor);
-      const bool same = std::any_of(fresh.begin(), fresh.end(), [&](const SlotSpec& other) {
-        return other.name == spec.name && tensor.dtype == other.dtype && tensor.shape == other.shape && tensor.role == other.role &&
-               tensor.init == other.init;
-      });
-      if (seen.insert(tensor.name).second && same) {
-        made.insert(tensor.name);
-        continue;
-      }
+      const bool same = tensor.dtype == own->dtype && tensor.shape == own->shape && tensor.role == own->role && tensor.init == own->init;
+      if (seen.insert(tensor.name).second && same) made.insert(tensor.name);
+      continue;
     }
     text += (text.empty() ? "" : ", ") + spec.name + ": " + (it == node.slots.end() ? "~" : slot_text(it->second));
     if (it != node.slots.end()) seen.insert(it->second.tensor);

@@ -39,6 +39,7 @@ Graph odd_net() {
                          {{"weight", {"in_proj_weight", 0, 8 * i, 8 * i + 8}}}, {"bias"}));
   }
   x = b.node("attention", "attend", qkv, {{"heads", 2}});
+  b.tensor({"tied.bias", DType::kF32, {8}, Role::kParameter, {{"kind", "zeros"}}});
   x = b.node("linear", "tied", {x}, {{"out_features", 8}}, {{"weight", {"in_proj_weight", 0, 0, 8}}});
   x = b.dropout("drop", b.layer_norm("norm", x, 1e-6), 1.0);
   x = b.node("split", "parts", {x}, {{"axis", -1}, {"sizes", {3, 5}}});
