@@ -156,7 +156,8 @@ bool check_tabs(const std::string& text, const std::string& name, std::vector<Er
   for (std::size_t start = 0; start < text.size(); ++line) {
     const std::size_t end = std::min(text.find('\n', start), text.size());
     const std::size_t body = text.find_first_not_of(" \t\r", start);
-    const std::size_t tab = text.find('\t', start);
+    // Not to the end of the text: that is quadratic where there is no tab.
+    const std::size_t tab = start + std::min(std::string_view(text).substr(start, std::min(body, end) - start).find('\t'), end - start);
     if (tab < body && body < end && text[body] != '#') {
       errors.emplace_back(Exit::kUsage, fmt::format("{}:{}:{}", name, line, tab - start + 1), "tab in the indentation", "use spaces");
       clean = false;
