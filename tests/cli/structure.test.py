@@ -89,7 +89,7 @@ def check_sizes():
 
 
 def check_top_level():
-    allowed = {"CMakeLists.txt", "CMakePresets.json", "tools", "lib", "configs", "scripts", "tests", "man", "README.md", "cmake"}
+    allowed = {"CMakeLists.txt", "CMakePresets.json", "tools", "lib", "configs", "scripts", "tests", "man", "README.md"}
     listed = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True).stdout.split("\n")
     for name in sorted({p.split("/")[0] for p in listed if p} - allowed):
         if not name.startswith("."):
