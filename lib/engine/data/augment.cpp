@@ -32,7 +32,8 @@ void affine(const float* in, float* out, const Shape& shape, const AffineMap& ma
   for (std::int64_t y = 0; y < H; ++y) {
     // Where pixel (x, y) comes from: the inverse map, plus 1 for the border.
     const double right = -centre_x - map.right, down = double(y) - centre_y - map.down;
-    const auto from_x = static_cast<float>(cos * right + sin * down + centre_x + 1), from_y = static_cast<float>(cos * down - sin * right + centre_y + 1);
+    const auto from_x = static_cast<float>(cos * right + sin * down + centre_x + 1),
+               from_y = static_cast<float>(cos * down - sin * right + centre_y + 1);
     for (std::int64_t x = 0; x < W; ++x) {
       const float u = std::min(std::max(from_x + step_x * float(x), 0.0f), end_x), v = std::min(std::max(from_y + step_y * float(x), 0.0f), end_y);
       const int i = static_cast<int>(u), j = static_cast<int>(v);
@@ -47,7 +48,8 @@ void affine(const float* in, float* out, const Shape& shape, const AffineMap& ma
 }
 
 void crop(const float* in, float* out, const Shape& shape, std::int64_t top, std::int64_t left) {
-  const std::int64_t H = shape.height, W = shape.width, begin = std::clamp<std::int64_t>(-left, 0, W), end = std::clamp<std::int64_t>(W - left, begin, W);
+  const std::int64_t H = shape.height, W = shape.width, begin = std::clamp<std::int64_t>(-left, 0, W),
+                     end = std::clamp<std::int64_t>(W - left, begin, W);
   for (std::int64_t c = 0; c < shape.channels; ++c) {
     for (std::int64_t y = 0; y < H; ++y) {
       float* line = out + (c * H + y) * W;

@@ -70,8 +70,10 @@ at::Tensor preprocess(const at::Tensor& images, const Json& preprocessing) {
       for (std::int64_t i = begin; i < end; ++i) pixels.convert(from + i * size, to + i * size);
     });
   };
-  if (planes.scalar_type() == at::kByte) convert(planes.const_data_ptr<std::uint8_t>());
-  else convert(planes.const_data_ptr<float>());
+  if (planes.scalar_type() == at::kByte)
+    convert(planes.const_data_ptr<std::uint8_t>());
+  else
+    convert(planes.const_data_ptr<float>());
   return out;
 }
 

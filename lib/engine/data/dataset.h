@@ -16,19 +16,19 @@ using Json = nlohmann::json;
 
 /// One split of labelled images. Sample i has global id `first_id + i`.
 struct Split {
-  at::Tensor images;   ///< [N, C, H, W] uint8 (or float32 for synthetic data)
-  at::Tensor labels;   ///< [N] int64
+  at::Tensor images;  ///< [N, C, H, W] uint8 (or float32 for synthetic data)
+  at::Tensor labels;  ///< [N] int64
   std::int64_t first_id = 0;
   std::int64_t size() const { return labels.defined() ? labels.numel() : 0; }
 };
 
 /// A data set: three splits and what a model must know of it. A split may be empty.
 struct Dataset {
-  std::string spec;                  ///< as given: "mnist5k", "idx:DIR" ...
+  std::string spec;  ///< as given: "mnist5k", "idx:DIR" ...
   std::int64_t num_classes = 0;
-  std::vector<std::string> labels;   ///< names of the classes
-  Json preprocessing;                ///< as io::Checkpoint::preprocessing
-  std::string fingerprint;           ///< SHA-256 over the bytes of images and labels of all splits
+  std::vector<std::string> labels;  ///< names of the classes
+  Json preprocessing;               ///< as io::Checkpoint::preprocessing
+  std::string fingerprint;          ///< SHA-256 over the bytes of images and labels of all splits
   Split train, val, test;
   const Split& split(const std::string& name) const;  ///< ds::Error(kUsage) for an unknown name, kInput for an empty one
 };
@@ -49,9 +49,9 @@ std::string absolute_spec(const std::string& spec);
 at::Tensor preprocess(const at::Tensor& images, const Json& preprocessing);
 
 struct Batch {
-  at::Tensor images;   ///< float32 [n, C, H, W], preprocessed, channels-last
-  at::Tensor labels;   ///< int64 [n]
-  at::Tensor ids;      ///< int64 [n], global sample ids
+  at::Tensor images;  ///< float32 [n, C, H, W], preprocessed, channels-last
+  at::Tensor labels;  ///< int64 [n]
+  at::Tensor ids;     ///< int64 [n], global sample ids
   std::int64_t size() const { return labels.numel(); }
 };
 
@@ -60,7 +60,7 @@ struct LoaderOptions {
   bool shuffle = false;
   bool drop_last = false;
   std::vector<std::string> augment = {};  ///< "affine", "crop", "flip", in order; training only
-  std::int64_t workers = -1;         ///< threads that prepare batches; -1: 1, or 0 for small work; 0: in the caller's thread
+  std::int64_t workers = -1;              ///< threads that prepare batches; -1: 1, or 0 for small work; 0: in the caller's thread
   std::int64_t prefetch = 4;
   std::uint64_t seed = 0;
 };

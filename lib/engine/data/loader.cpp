@@ -89,8 +89,10 @@ Loader::State::State(const Split& split, const Json& preprocessing, LoaderOption
   shape = {pixels.channels, pixels.height, pixels.width};
   images = split.images.contiguous();
   labels = split.labels.contiguous();
-  if (images.scalar_type() == at::kByte) bytes = images.const_data_ptr<std::uint8_t>();
-  else floats = images.const_data_ptr<float>();
+  if (images.scalar_type() == at::kByte)
+    bytes = images.const_data_ptr<std::uint8_t>();
+  else
+    floats = images.const_data_ptr<float>();
   targets = labels.const_data_ptr<std::int64_t>();
   first_id = split.first_id;
   size = split.size();
@@ -132,7 +134,8 @@ std::shared_ptr<Task> Loader::State::make(std::int64_t index) {
   task->epoch = std::uint64_t(epoch);
   task->rows.assign(order.begin() + begin, order.begin() + end);
   const auto integers = at::TensorOptions().dtype(at::kLong);
-  task->batch.images = at::empty({n, shape.channels, shape.height, shape.width}, at::TensorOptions().dtype(at::kFloat), at::MemoryFormat::ChannelsLast);
+  task->batch.images =
+      at::empty({n, shape.channels, shape.height, shape.width}, at::TensorOptions().dtype(at::kFloat), at::MemoryFormat::ChannelsLast);
   task->batch.labels = at::empty({n}, integers);
   task->batch.ids = at::empty({n}, integers);
   task->images = task->batch.images.mutable_data_ptr<float>();
@@ -150,14 +153,18 @@ void Loader::State::fill(Task& task, Scratch& buffers) const {
     task.labels[i] = targets[row];
     task.ids[i] = first_id + row;
     if (augments.empty()) {
-      if (bytes) pixels.convert(bytes + at, out);
-      else pixels.convert(floats + at, out);
+      if (bytes)
+        pixels.convert(bytes + at, out);
+      else
+        pixels.convert(floats + at, out);
       continue;
     }
     buffers.a.resize(numel);
     buffers.b.resize(numel);
-    if (bytes) std::copy_n(bytes + at, numel, buffers.a.data());
-    else std::copy_n(floats + at, numel, buffers.a.data());
+    if (bytes)
+      std::copy_n(bytes + at, numel, buffers.a.data());
+    else
+      std::copy_n(floats + at, numel, buffers.a.data());
     for (std::size_t k = 0; k < augments.size(); ++k) {
       exec::Stream stream(keys[k], task.epoch, std::uint64_t(first_id + row));
       augments[k]->apply(buffers.a.data(), buffers.b.data(), shape, stream, buffers.augment);

@@ -21,7 +21,8 @@ std::vector<double> per_channel(const nlohmann::json& document, const char* key,
   }
   std::vector<double> values;
   for (const auto& value : *found) {
-    if (!value.is_number() || !std::isfinite(value.get<double>())) refuse(where, fmt::format("'{}' has {}, expected a finite number", key, value.dump()));
+    if (!value.is_number() || !std::isfinite(value.get<double>()))
+      refuse(where, fmt::format("'{}' has {}, expected a finite number", key, value.dump()));
     values.push_back(value.get<double>());
   }
   values.resize(std::size_t(channels), values[0]);
@@ -67,8 +68,8 @@ void Pixels::check(const at::Tensor& images) const {
     refuse("images", fmt::format("dtype {}, expected uint8 or float32", c10::toString(images.scalar_type())));
   }
   if (images.dim() != 4 || images.size(1) != channels || images.size(2) != height || images.size(3) != width) {
-    refuse("images", fmt::format("shape [{}], expected [N,{},{},{}] as the preprocessing says", fmt::join(images.sizes().begin(), images.sizes().end(), ","),
-                                 channels, height, width));
+    refuse("images", fmt::format("shape [{}], expected [N,{},{},{}] as the preprocessing says",
+                                 fmt::join(images.sizes().begin(), images.sizes().end(), ","), channels, height, width));
   }
 }
 

@@ -29,9 +29,7 @@ class Folder {
   std::string path_;
 };
 
-inline std::string big_endian(std::uint32_t value) {
-  return {char(value >> 24), char(value >> 16 & 255), char(value >> 8 & 255), char(value & 255)};
-}
+inline std::string big_endian(std::uint32_t value) { return {char(value >> 24), char(value >> 16 & 255), char(value >> 8 & 255), char(value & 255)}; }
 inline std::string idx_header(std::uint32_t magic, const std::vector<std::uint32_t>& dims) {
   std::string bytes = big_endian(magic);
   for (const std::uint32_t dim : dims) bytes += big_endian(dim);

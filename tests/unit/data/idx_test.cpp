@@ -56,7 +56,8 @@ TEST_CASE("idx: a val split of its own and dataset.json are taken") {
   write_set(folder);
   folder.write("val-images-idx3-ubyte", idx_images(5, 3, 2));
   folder.write("val-labels-idx1-ubyte", idx_labels(cycle(5, 3)));
-  folder.write("dataset.json", R"({"num_classes": 4, "labels": ["a", "b", "c", "d"], "shape": [1, 3, 2], "scale": 0.5, "mean": [2.0], "std": [4.0]})");
+  folder.write("dataset.json",
+               R"({"num_classes": 4, "labels": ["a", "b", "c", "d"], "shape": [1, 3, 2], "scale": 0.5, "mean": [2.0], "std": [4.0]})");
   const auto set = open(spec(folder));
   CHECK(set.train.size() == 20);
   CHECK(set.val.size() == 5);
@@ -210,9 +211,12 @@ TEST_CASE("data: a data set that was not fetched names the command that fetches 
   const std::string kept = old ? old : "";
   setenv("DS_HOME", folder.path().c_str(), 1);
   const std::string text = failure([] { open("digits"); });
-  if (old) setenv("DS_HOME", kept.c_str(), 1);
-  else unsetenv("DS_HOME");
-  CHECK(text == "3|" + (folder / "data/digits") + ": data set 'digits' is not there; run scripts/setup.sh, with the same DS_HOME or XDG_CACHE_HOME as now");
+  if (old)
+    setenv("DS_HOME", kept.c_str(), 1);
+  else
+    unsetenv("DS_HOME");
+  CHECK(text ==
+        "3|" + (folder / "data/digits") + ": data set 'digits' is not there; run scripts/setup.sh, with the same DS_HOME or XDG_CACHE_HOME as now");
 }
 
 TEST_CASE("data: a folder in a SPEC is made absolute, other things are not") {

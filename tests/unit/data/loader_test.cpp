@@ -37,7 +37,8 @@ bool same(const std::vector<Batch>& a, const std::vector<Batch>& b) {
 }
 std::vector<std::int64_t> ids(const std::vector<Batch>& batches) {
   std::vector<std::int64_t> all;
-  for (const Batch& batch : batches) all.insert(all.end(), batch.ids.const_data_ptr<std::int64_t>(), batch.ids.const_data_ptr<std::int64_t>() + batch.size());
+  for (const Batch& batch : batches)
+    all.insert(all.end(), batch.ids.const_data_ptr<std::int64_t>(), batch.ids.const_data_ptr<std::int64_t>() + batch.size());
   return all;
 }
 
@@ -228,7 +229,9 @@ TEST_CASE("loader: augmentation changes the training image, not its label, and i
 }
 
 TEST_CASE("loader: options and splits that cannot be") {
-  const auto fault = [](const Split& split, const LoaderOptions& options) { return failure([&] { Loader loader(split, set().preprocessing, options); }); };
+  const auto fault = [](const Split& split, const LoaderOptions& options) {
+    return failure([&] { Loader loader(split, set().preprocessing, options); });
+  };
   const Split& train = set().train;
   CHECK(fault(train, {.batch_size = 0}) == "2|data: batch size 0, expected at least 1");
   CHECK(fault(train, {.workers = -2}) == "2|data: -2 workers, expected -1 to 256");

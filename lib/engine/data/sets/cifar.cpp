@@ -64,9 +64,11 @@ Dataset read(const std::string& folder, const Layout& layout, std::vector<std::s
   for (const std::string& name : layout.train) train.push_back((place / name).string());
   const std::string test = (place / layout.test).string();
   for (const std::string& name : layout.train) {
-    if (!fs::exists(place / name)) throw Error(Exit::kInput, place.string(), fmt::format("has no {}", name), "unpack the binary version of the archive there");
+    if (!fs::exists(place / name))
+      throw Error(Exit::kInput, place.string(), fmt::format("has no {}", name), "unpack the binary version of the archive there");
   }
-  if (!fs::exists(test)) throw Error(Exit::kInput, place.string(), fmt::format("has no {}", layout.test), "unpack the binary version of the archive there");
+  if (!fs::exists(test))
+    throw Error(Exit::kInput, place.string(), fmt::format("has no {}", layout.test), "unpack the binary version of the archive there");
   Dataset set;
   set.num_classes = layout.classes.back();
   set.labels = read_names((place / layout.names).string(), std::move(names));

@@ -3,9 +3,11 @@
 namespace ds::data::sets::cifar10 {
 
 Dataset load(const std::string& rest, const core::Options&) {
-  const cifar::Layout layout{"cifar10",        "cifar-10-batches-bin",
+  const cifar::Layout layout{"cifar10",
+                             "cifar-10-batches-bin",
                              {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
-                             "test_batch.bin", {10},
+                             "test_batch.bin",
+                             {10},
                              "batches.meta.txt"};
   return cifar::read(rest, layout, {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"});
 }

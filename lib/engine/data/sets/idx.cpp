@@ -17,7 +17,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-[[noreturn]] void refuse(const std::string& where, const std::string& what, const std::string& hint = "") { throw Error(Exit::kInput, where, what, hint); }
+[[noreturn]] void refuse(const std::string& where, const std::string& what, const std::string& hint = "") {
+  throw Error(Exit::kInput, where, what, hint);
+}
 
 std::uint32_t big_endian(const std::string& bytes, std::size_t at) {
   std::uint32_t value = 0;
@@ -50,7 +52,8 @@ File read(const std::string& path, std::size_t rank) {
   }
   if (file.dims[0] == 0) refuse(path, rank == 3 ? "holds no images" : "holds no labels");
   for (std::size_t i = 1; i < rank; ++i) {
-    if (file.dims[i] < 1 || file.dims[i] > 65536) refuse(path, fmt::format("images of {}x{}, expected sides of 1 to 65536", file.dims[1], file.dims[2]));
+    if (file.dims[i] < 1 || file.dims[i] > 65536)
+      refuse(path, fmt::format("images of {}x{}, expected sides of 1 to 65536", file.dims[1], file.dims[2]));
   }
   if (file.bytes.size() - header != size) {
     refuse(path, fmt::format("{} bytes, expected {} as its header says ({})", file.bytes.size(), std::uint64_t(size) + header, shape));
@@ -78,7 +81,8 @@ std::string find(const std::string& folder, const std::vector<std::string>& pref
   for (const std::string& prefix : prefixes) {
     for (const char* separator : {"-", "."}) {
       const std::string path = (fs::path(folder) / (prefix + "-" + (kind == "images" ? "images" : "labels") + separator +
-                                                    (kind == "images" ? "idx3-ubyte" : "idx1-ubyte"))).string();
+                                                    (kind == "images" ? "idx3-ubyte" : "idx1-ubyte")))
+                                   .string();
       if (fs::exists(path)) return path;
     }
   }
@@ -95,7 +99,8 @@ Files read_split(const std::string& folder, const std::vector<std::string>& pref
   if (images.empty() && labels.empty() && !required) return {};
   if (images.empty() || labels.empty()) {
     const std::string name = prefixes[0] + (images.empty() ? "-images-idx3-ubyte" : "-labels-idx1-ubyte");
-    refuse(folder, fmt::format("has no {}", name), fs::exists(fs::path(folder) / (name + ".gz")) ? fmt::format("unpack {}.gz with gunzip first", name) : "");
+    refuse(folder, fmt::format("has no {}", name),
+           fs::exists(fs::path(folder) / (name + ".gz")) ? fmt::format("unpack {}.gz with gunzip first", name) : "");
   }
   Files files{labels, {read_images(images), read_labels(labels)}};
   if (files.split.images.size(0) != files.split.size()) {
@@ -109,7 +114,8 @@ void read_description(const std::string& path, Dataset& set) {
   const Json document = Json::parse(io::read_file(path, 1 << 20), nullptr, false);
   if (!document.is_object()) refuse(path, "is not a JSON object");
   if (const auto classes = document.find("num_classes"); classes != document.end()) {
-    if (!classes->is_number_integer() || *classes < 1 || *classes > 256) refuse(path, fmt::format("num_classes {}, expected 1 to 256", classes->dump()));
+    if (!classes->is_number_integer() || *classes < 1 || *classes > 256)
+      refuse(path, fmt::format("num_classes {}, expected 1 to 256", classes->dump()));
     set.num_classes = *classes;
   }
   if (const auto labels = document.find("labels"); labels != document.end()) {
@@ -140,7 +146,8 @@ Dataset read_folder(const std::string& folder) {
   if (!fs::exists(folder)) refuse(folder, "no such folder");
   if (!fs::is_directory(folder)) refuse(folder, "not a folder");
   Dataset set;
-  const Files train = read_split(folder, {"train"}, true), val = read_split(folder, {"val"}, false), test = read_split(folder, {"test", "t10k"}, false);
+  const Files train = read_split(folder, {"train"}, true), val = read_split(folder, {"val"}, false),
+              test = read_split(folder, {"test", "t10k"}, false);
   set.train = train.split;
   set.val = val.split;
   set.test = test.split;

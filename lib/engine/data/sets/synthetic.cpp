@@ -48,7 +48,8 @@ void parse(const std::string& rest, Options& options) {
     }
     if (!found) {
       const std::string guess = core::nearest(key, keys);
-      refuse(fmt::format("unknown key '{}'{}", key, guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess)), fmt::format("one of {}", fmt::join(keys, ", ")));
+      refuse(fmt::format("unknown key '{}'{}", key, guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess)),
+             fmt::format("one of {}", fmt::join(keys, ", ")));
     }
     if (auto* const text = std::get_if<std::string*>(&found->target)) {
       **text = value;
