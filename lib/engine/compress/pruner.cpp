@@ -175,6 +175,7 @@ exec::Model slice(const exec::Model& model, const graph::Keep& keep) {
 exec::Model mask(const exec::Model& model, const graph::Keep& keep) {
   exec::Model out = model.clone();
   for (const auto& [place, kept] : keep) {
+    if (model.graph.tensor(place.first).role != graph::Role::kParameter) continue;  // a scale or variance of 0 means nothing
     at::Tensor& t = out.tensors.at(place.first);
     std::set<std::int64_t> stays(kept.begin(), kept.end());
     for (std::int64_t i = 0; i < t.size(place.second); ++i)

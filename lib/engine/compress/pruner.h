@@ -23,7 +23,7 @@ struct PrunePlan {
 PrunePlan plan_pruning(const exec::Model& model, const commands::PruneSettings& settings, std::uint64_t seed);
 /// The sliced model.
 exec::Model slice(const exec::Model& model, const graph::Keep& keep);
-/// The masked model: every element that slicing would remove is zero. Slicing equals masking where no norm averages over channels.
+/// The masked model: every weight that slicing would remove is zero. Slicing equals masking where no norm averages over channels.
 exec::Model mask(const exec::Model& model, const graph::Keep& keep);
 
 /// BatchNorm's running statistics from `batches` batches of the training split, without augmentation. Nothing to do without BatchNorm.
