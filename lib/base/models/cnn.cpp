@@ -13,7 +13,7 @@ struct Options : ArchOptions {
   }
 };
 
-/// Pooling comes right after the first convolution: on 28x28 that costs 0.3 points against pooling after the second, and is three times as fast.
+/// Pooling comes right after the first convolution: that halves the work, to 9.3 million multiply-accumulates on 28x28.
 graph::Graph build(const core::Options& base) {
   const auto& o = static_cast<const Options&>(base);
   require_size(o, "cnn", 4);
@@ -32,7 +32,7 @@ graph::Graph build(const core::Options& base) {
   return b.finish();
 }
 
-const Architecture entry =
-    Architecture::make<Options>("cnn", "five 3x3 convolutions with batch norm, two poolings: 102,826 parameters for 10 classes of 1x28x28", "", build);
+const Architecture entry = Architecture::make<Options>(
+    "cnn", "five 3x3 convolutions with batch norm, two poolings: 102,826 parameters for 10 classes of 1x28x28", "", build);
 
 }  // namespace ds::models::cnn

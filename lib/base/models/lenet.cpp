@@ -20,7 +20,8 @@ graph::Graph build(const core::Options& base) {
   return b.finish();
 }
 
-const Architecture entry = Architecture::make<Options>("lenet", "LeNet-5 with ReLU and max pooling: 61,706 parameters for 10 classes of 1x28x28",
-                                                       "LeCun et al. 1998, Gradient-based learning applied to document recognition, section II.B", build);
+const Architecture entry =
+    Architecture::make<Options>("lenet", "LeNet-5 with ReLU and max pooling: 61,706 parameters for 10 classes of 1x28x28",
+                                "LeCun et al. 1998, Gradient-based learning applied to document recognition, section II.B", build);
 
 }  // namespace ds::models::lenet

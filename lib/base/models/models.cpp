@@ -24,7 +24,8 @@ void fill(std::int64_t& option, std::int64_t data, const std::string& name) {
   if (option != 0 && data != 0 && option != data)
     throw Error(Exit::kUsage, "model." + name, fmt::format("is {}, but the data have {}", option, data), fmt::format("leave model.{} out", name));
   if (option == 0) option = data;
-  if (option <= 0) throw Error(Exit::kUsage, "model." + name, fmt::format("is {}, expected a number above 0", option), fmt::format("set model.{} or --data", name));
+  if (option <= 0)
+    throw Error(Exit::kUsage, "model." + name, fmt::format("is {}, expected a number above 0", option), fmt::format("set model.{} or --data", name));
 }
 
 graph::Json options_json(core::Options& options) {
@@ -43,7 +44,8 @@ void ArchOptions::fields(core::Fields& f) {
   f.add({.name = "width_px", .doc = "width of an image; 0 = as the data say", .min = 0, .max = 16384, .unit = "pixels"}, width_px);
 }
 
-graph::Graph build(const core::Choice& choice, std::int64_t num_classes, std::int64_t channels, std::int64_t height, std::int64_t width, double dropout) {
+graph::Graph build(const core::Choice& choice, std::int64_t num_classes, std::int64_t channels, std::int64_t height, std::int64_t width,
+                   double dropout) {
   Build* make = core::body<Build>("architecture", core::card("architecture", choice.name, "model." + choice.key).name);
   const std::shared_ptr<ArchOptions> options = details::copy(choice);
   details::fill(options->num_classes, num_classes, "num_classes");
@@ -60,7 +62,8 @@ graph::Graph build(const core::Choice& choice, std::int64_t num_classes, std::in
   } catch (const Error& e) {
     if (e.code() != Exit::kInput) throw;  // a node that does not fit: the sizes are the user's
     throw Error(Exit::kUsage, "model." + choice.key,
-                fmt::format("'{}' does not fit images of {}x{}x{}: {}: {}", choice.name, options->in_channels, options->height, options->width_px, e.where(), e.message()),
+                fmt::format("'{}' does not fit images of {}x{}x{}: {}: {}", choice.name, options->in_channels, options->height, options->width_px,
+                            e.where(), e.message()),
                 "use larger images or a smaller model");
   }
 }

@@ -1,4 +1,5 @@
 // Architectures: one family a file, each builds a graph. Sizes of a family are entries of their own (resnet18, resnet50).
+// Tensors have the names and shapes of torchvision, save that BatchNorm has no num_batches_tracked (nothing reads it).
 #pragma once
 #include <string>
 

@@ -19,7 +19,8 @@ graph::Value dropout(graph::Builder& b, const std::string& name, const graph::Va
 
 void require_size(const ArchOptions& options, const std::string& arch, std::int64_t least) {
   if (options.height < least || options.width_px < least)
-    throw Error(Exit::kUsage, "model.arch", fmt::format("{} needs images of at least {}x{}, the data have {}x{}", arch, least, least, options.height, options.width_px),
+    throw Error(Exit::kUsage, "model.arch",
+                fmt::format("{} needs images of at least {}x{}, the data have {}x{}", arch, least, least, options.height, options.width_px),
                 "choose a smaller model, such as cnn or mlp");
 }
 

@@ -70,11 +70,15 @@ graph::Graph build(const core::Options& options) {
 constexpr const char* kSource = "He et al. 2015, arXiv:1512.03385, table 1; stride in the 3x3 convolution as in torchvision";
 
 [[maybe_unused]] const Architecture entries[] = {
-    Architecture::make<Options>("resnet18", "residual net of 18 layers: 11.7 million parameters for 1,000 classes", kSource, build<2, 2, 2, 2, false>),
-    Architecture::make<Options>("resnet34", "residual net of 34 layers: 21.8 million parameters for 1,000 classes", kSource, build<3, 4, 6, 3, false>),
+    Architecture::make<Options>("resnet18", "residual net of 18 layers: 11.7 million parameters for 1,000 classes", kSource,
+                                build<2, 2, 2, 2, false>),
+    Architecture::make<Options>("resnet34", "residual net of 34 layers: 21.8 million parameters for 1,000 classes", kSource,
+                                build<3, 4, 6, 3, false>),
     Architecture::make<Options>("resnet50", "residual net of 50 layers: 25.6 million parameters for 1,000 classes", kSource, build<3, 4, 6, 3, true>),
-    Architecture::make<Options>("resnet101", "residual net of 101 layers: 44.5 million parameters for 1,000 classes", kSource, build<3, 4, 23, 3, true>),
-    Architecture::make<Options>("resnet152", "residual net of 152 layers: 60.2 million parameters for 1,000 classes", kSource, build<3, 8, 36, 3, true>),
+    Architecture::make<Options>("resnet101", "residual net of 101 layers: 44.5 million parameters for 1,000 classes", kSource,
+                                build<3, 4, 23, 3, true>),
+    Architecture::make<Options>("resnet152", "residual net of 152 layers: 60.2 million parameters for 1,000 classes", kSource,
+                                build<3, 8, 36, 3, true>),
 };
 
 }  // namespace ds::models::resnet

@@ -53,8 +53,9 @@ graph::Value self_attention(graph::Builder& b, const std::string& name, const gr
   b.tensor({.name = name + ".in_proj_bias", .shape = {3 * o.dim}, .init = constant("zeros")});
   std::vector<graph::Value> qkv;
   for (std::int64_t i = 0; i < 3; ++i) {
-    qkv.push_back(b.node("linear", fmt::format("{}.in_proj_{}", name, "qkv"[i]), {x}, {{"out_features", o.dim}},
-                         {{"weight", {name + ".in_proj_weight", 0, i * o.dim, (i + 1) * o.dim}}, {"bias", {name + ".in_proj_bias", 0, i * o.dim, (i + 1) * o.dim}}}));
+    qkv.push_back(b.node(
+        "linear", fmt::format("{}.in_proj_{}", name, "qkv"[i]), {x}, {{"out_features", o.dim}},
+        {{"weight", {name + ".in_proj_weight", 0, i * o.dim, (i + 1) * o.dim}}, {"bias", {name + ".in_proj_bias", 0, i * o.dim, (i + 1) * o.dim}}}));
   }
   return b.linear(name + ".out_proj", b.node("attention", name + ".attention", qkv, {{"heads", o.heads}}), o.dim);
 }
@@ -95,7 +96,8 @@ constexpr const char* kSource = "Dosovitskiy et al. 2020, arXiv:2010.11929, sect
 [[maybe_unused]] const Architecture entries[] = {
     Architecture::make<Options>("vit_tiny", "vision transformer of 12 layers, 192 features and 3 heads: 5.7 million parameters for 224x224 images",
                                 "Touvron et al. 2021, arXiv:2012.12877, table 1", build),
-    Architecture::make<BaseOptions>("vit_b_16", "vision transformer of 12 layers, 768 features and 12 heads: 86.6 million parameters for 224x224 images", kSource, build),
+    Architecture::make<BaseOptions>(
+        "vit_b_16", "vision transformer of 12 layers, 768 features and 12 heads: 86.6 million parameters for 224x224 images", kSource, build),
 };
 
 }  // namespace ds::models::vit

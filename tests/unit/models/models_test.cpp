@@ -21,7 +21,8 @@ core::Choice choice(const std::string& arch, const graph::Json& options = graph:
   return c;
 }
 
-graph::Graph make(const std::string& arch, Shape image, std::int64_t classes, const graph::Json& options = graph::Json::object(), double dropout = -1) {
+graph::Graph make(const std::string& arch, Shape image, std::int64_t classes, const graph::Json& options = graph::Json::object(),
+                  double dropout = -1) {
   return models::build(choice(arch, options), classes, image[0], image[1], image[2], dropout);
 }
 
@@ -53,7 +54,9 @@ TEST_CASE("models: tensors have exactly the names and shapes of torchvision") {
 }
 
 TEST_CASE("models: parameters and multiply-accumulates are those of the papers") {
-  const auto parameters = [](const std::string& arch, Shape image, std::int64_t classes) { return graph::cost(make(arch, std::move(image), classes)).parameters; };
+  const auto parameters = [](const std::string& arch, Shape image, std::int64_t classes) {
+    return graph::cost(make(arch, std::move(image), classes)).parameters;
+  };
   CHECK(parameters("lenet", {1, 28, 28}, 10) == 61'706);
   CHECK(parameters("cnn", {1, 28, 28}, 10) == 102'826);
   CHECK(parameters("cnn", {1, 8, 8}, 10) == 102'826);
@@ -117,8 +120,10 @@ TEST_CASE("models: sizes come from the data, and options that contradict them ar
   CHECK(make("mlp", {1, 8, 8}, 3, {{"hidden", graph::Json::array()}}).tensor("fc1.weight").shape == Shape{3, 64});
   CHECK(models::build(choice("mlp", {{"num_classes", 4}}), 0, 1, 8, 8).tensor("fc3.weight").shape[0] == 4);
   CHECK(failure("cnn", {1, 28, 28}, {{"num_classes", 7}}) == "model.num_classes: is 7, but the data have 10; leave model.num_classes out");
-  CHECK_THROWS_WITH_AS(models::build(choice("cnn"), 0, 1, 8, 8), "model.num_classes: is 0, expected a number above 0; set model.num_classes or --data", Error);
-  CHECK(failure("lenet", {1, 8, 8}) == "model.arch: lenet needs images of at least 12x12, the data have 8x8; choose a smaller model, such as cnn or mlp");
+  CHECK_THROWS_WITH_AS(models::build(choice("cnn"), 0, 1, 8, 8),
+                       "model.num_classes: is 0, expected a number above 0; set model.num_classes or --data", Error);
+  CHECK(failure("lenet", {1, 8, 8}) ==
+        "model.arch: lenet needs images of at least 12x12, the data have 8x8; choose a smaller model, such as cnn or mlp");
   CHECK(failure("cnn", {1, 3, 8}).find("cnn needs images of at least 4x4") != std::string::npos);
   CHECK(failure("vit_tiny", {1, 28, 28}) ==
         "model.patch_size: is 16, which does not divide images of 28x28; set model.patch_size to a divisor, such as 4 for 28x28 images");

@@ -71,7 +71,8 @@ TEST_CASE("ops: conv2d has the shape of its window, also for unknown sizes") {
   CHECK(macs_of("conv2d", {f32(kImage)}, three) == 2 * 4 * 7 * 7 * 6 * 9);
   CHECK(macs_of("conv2d", {f32(kImage)}, {{"out_channels", 6}, {"kernel", {3, 3}}, {"groups", 6}}) == 2 * 6 * 7 * 7 * 9);
 
-  CHECK(failure("conv2d", kImage, {{"out_channels", 4}, {"kernel", {3, 3}}, {"groups", 4}}) == "6 input and 4 output channels cannot be divided into 4 groups");
+  CHECK(failure("conv2d", kImage, {{"out_channels", 4}, {"kernel", {3, 3}}, {"groups", 4}}) ==
+        "6 input and 4 output channels cannot be divided into 4 groups");
   CHECK(failure("conv2d", kImage, {{"out_channels", 4}, {"kernel", {11, 3}}}) == "a window of 11 does not fit into 9 + 2 * 0 (size and padding)");
   CHECK(failure("conv2d", kImage, {{"out_channels", 4}, {"kernel", {3}}}) == "attribute 'kernel' has 1 numbers, expected 2: [height, width]");
   CHECK(failure("conv2d", kTokens, three) == "input 0 is float32[N, S, 8], expected 4 axes");
@@ -111,7 +112,8 @@ TEST_CASE("ops: pooling") {
   CHECK(type_of("mean", kImage, {{"axes", {1}}, {"keepdim", true}}) == "float32[N, 1, 9, 9]");
   CHECK(failure("mean", kImage, {{"axes", {1, -3}}}) == "axes has axis -3 twice");
   CHECK(failure("mean", kImage, {{"axes", Json::array()}}) == "axes is empty, expected at least one axis");
-  CHECK(failure("max_pool2d", kImage, {{"kernel", {2, 2}}, {"stride", {2, 2}}, {"padding", {2, 0}}}) == "padding is 2, expected at most half of the kernel's 2");
+  CHECK(failure("max_pool2d", kImage, {{"kernel", {2, 2}}, {"stride", {2, 2}}, {"padding", {2, 0}}}) ==
+        "padding is 2, expected at most half of the kernel's 2");
 }
 
 TEST_CASE("ops: elementwise ops broadcast, unknown sizes too") {
@@ -122,7 +124,8 @@ TEST_CASE("ops: elementwise ops broadcast, unknown sizes too") {
   CHECK(failure("add", {f32({sym("N")}), f32({3})}).find("cannot be broadcast: N against 3") != std::string::npos);
   CHECK(failure("mul", {f32({3}), {DType::kF64, {3}}}) == "inputs are float32[3] and float64[3], expected one type of number");
   CHECK(failure("add", {f32({3})}) == "has 1 inputs, expected 2");
-  for (const char* op : {"relu", "sigmoid", "tanh", "silu", "hardswish", "gelu", "softmax", "identity"}) CHECK(type_of(op, kTokens) == "float32[N, S, 8]");
+  for (const char* op : {"relu", "sigmoid", "tanh", "silu", "hardswish", "gelu", "softmax", "identity"})
+    CHECK(type_of(op, kTokens) == "float32[N, S, 8]");
   CHECK(type_of("identity", {{DType::kI64, {3}}}) == "int64[3]");
   CHECK(failure("relu", {{DType::kI64, {3}}}) == "input 0 is int64[3], expected a float type");
   CHECK(failure("softmax", kTokens, {{"axis", 3}}) == "axis is 3, expected -3 to 2 for an input of 3 axes");
@@ -173,7 +176,8 @@ TEST_CASE("ops: attention by heads, grouped and masked") {
   CHECK(failure("attention", {q, half, half}, {{"heads", 4}}) == "k and v have 4 and 4 features, expected 4 heads of 2: 8");
   CHECK(failure("attention", {q, half, half}, {{"heads", 4}, {"kv_heads", 3}}) == "4 heads cannot be divided among 3 key and value heads");
   CHECK(failure("attention", {q, kv, q}, {{"heads", 4}}).find("expected one batch, and one length of k and v") != std::string::npos);
-  CHECK(failure("attention", {q, kv, kv, f32({sym("N"), 3, 1, 7})}, {{"heads", 4}}).find("cannot be broadcast to float32[N, 4, S, 7]") != std::string::npos);
+  CHECK(failure("attention", {q, kv, kv, f32({sym("N"), 3, 1, 7})}, {{"heads", 4}}).find("cannot be broadcast to float32[N, 4, S, 7]") !=
+        std::string::npos);
   CHECK(failure("attention", {q, kv, kv, f32({1, 7})}, {{"heads", 4}, {"causal", true}}) == "has a mask and is causal, expected one of the two");
 }
 

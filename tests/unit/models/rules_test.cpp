@@ -161,7 +161,8 @@ TEST_CASE("rules: split sizes, slice ranges and selected indices follow what sta
   b.output("a", b.linear("a", parts, 2));
   const Value right = b.node("slice", "cut", {Builder::output_of(parts, 1)}, {{"axis", 2}, {"begin", 1}, {"end", 4}});
   b.output("b", b.linear("b", right, 2));
-  b.output("c", b.node("select", "pick", {b.node("permute", "turn", {Builder::output_of(parts, 1)}, {{"dims", {0, 2, 1}}})}, {{"axis", 1}, {"index", 3}}));
+  b.output("c",
+           b.node("select", "pick", {b.node("permute", "turn", {Builder::output_of(parts, 1)}, {{"dims", {0, 2, 1}}})}, {{"axis", 1}, {"index", 3}}));
   const Graph g = b.finish();
   const ChannelClasses all = channel_classes(g);
   CHECK(class_at(all, "in.weight", 0, 6).frozen);

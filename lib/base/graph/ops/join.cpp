@@ -91,7 +91,8 @@ class Split : public Op {
     const int along = axis(view);
     const std::vector<std::int64_t> sizes = view.ints("sizes");
     const std::int64_t size = known(view, 0, along, "elements to split"), sum = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
-    if (sum != size) view.fail(fmt::format("sizes [{}] make {}, expected {} (axis {} of {})", fmt::join(sizes, ", "), sum, size, along, text(view.input())));
+    if (sum != size)
+      view.fail(fmt::format("sizes [{}] make {}, expected {} (axis {} of {})", fmt::join(sizes, ", "), sum, size, along, text(view.input())));
     std::vector<ValueType> types(sizes.size(), view.input());
     for (std::size_t i = 0; i < sizes.size(); ++i) types[i].dims[static_cast<std::size_t>(along)] = sizes[i];
     return types;

@@ -9,7 +9,8 @@ class Pool2d : public Op {
   Pool2d(std::string name_, std::string summary_, std::vector<AttrSpec> more = {}) {
     name = std::move(name_);
     summary = std::move(summary_);
-    attrs = {{"kernel", AttrType::kInts, nullptr, 1, 4096}, {"stride", AttrType::kInts, nullptr, 1, 4096}, {"padding", AttrType::kInts, {0, 0}, 0, 4096}};
+    attrs = {
+        {"kernel", AttrType::kInts, nullptr, 1, 4096}, {"stride", AttrType::kInts, nullptr, 1, 4096}, {"padding", AttrType::kInts, {0, 0}, 0, 4096}};
     attrs.insert(attrs.end(), more.begin(), more.end());
   }
 

@@ -132,7 +132,8 @@ class Reshape : public Op {
     std::int64_t stated = 1, wild = -1;
     for (std::size_t i = 0; i < shape.size(); ++i) {
       if (shape[i] == 0) {
-        if (i >= in.size()) view.fail(fmt::format("shape [{}] copies axis {}, which {} does not have", fmt::join(shape, ", "), i, text(view.input())));
+        if (i >= in.size())
+          view.fail(fmt::format("shape [{}] copies axis {}, which {} does not have", fmt::join(shape, ", "), i, text(view.input())));
         out[i] = in[i];
         copied[i] = true;
       } else if (shape[i] == -1) {

@@ -1,0 +1,80 @@
+// The executor in float64 against PyTorch's own nets: tests/golden/make_parity.py wrote the files and states the formula of the weights.
+#include <ATen/ops/from_blob.h>
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "base/core/tool.h"
+#include "base/models/models.h"
+#include "engine/exec/executor.h"
+
+using namespace ds;
+
+namespace {
+
+std::vector<double> uniform(const std::string& name, std::int64_t n) {
+  std::uint64_t seed = 0xcbf29ce484222325;
+  for (const char c : name) seed = (seed ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  std::vector<double> u(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < u.size(); ++i) {
+    std::uint64_t z = seed + i + 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    z ^= z >> 31;
+    u[i] = 2.0 * static_cast<double>(z >> 11) / 9007199254740992.0 - 1.0;
+  }
+  return u;
+}
+
+at::Tensor tensor(std::vector<double> values, const std::vector<std::int64_t>& shape) {
+  return at::from_blob(values.data(), shape, at::kDouble).clone();
+}
+
+at::Tensor weights(const graph::TensorSpec& spec) {
+  std::int64_t n = 1;
+  for (const std::int64_t size : spec.shape) n *= size;
+  std::vector<double> u = uniform(spec.name, n);
+  const double scale = std::sqrt(3.0 / static_cast<double>(n / spec.shape[0]));
+  for (double& x : u) {
+    if (spec.name.ends_with("running_var")) x = 1.25 + 0.75 * x;
+    else if (spec.shape.size() == 1) x = spec.name.ends_with("weight") ? 1.0 + 0.5 * x : 0.1 * x;
+    else x *= scale;
+  }
+  return tensor(std::move(u), spec.shape);
+}
+
+}  // namespace
+
+TEST_CASE("parity: outputs equal PyTorch's in float64") {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(DS_SOURCE_DIR "/tests/golden/parity")) {
+    CAPTURE(entry.path().string());
+    const graph::Json golden = graph::Json::parse(std::ifstream(entry.path()));
+    const std::vector<std::int64_t> shape = golden["image"];
+    core::Choice choice("architecture", golden["arch"], "arch");
+    choice.select(golden["arch"]);
+    core::from_json(*choice.options, golden["options"], "golden");
+    exec::Model model{models::build(choice, 10, shape[1], shape[2], shape[3]), {}};
+    for (const graph::TensorSpec& spec : model.graph.tensors) model.tensors[spec.name] = weights(spec);
+    const at::Tensor image = tensor(uniform("image", shape[0] * shape[1] * shape[2] * shape[3]), shape);
+    const std::vector<std::vector<double>> rows = golden["logits"];
+    ++files;
+    for (const bool channels_last : {false, true}) {
+      CAPTURE(channels_last);
+      exec::Executor executor(model);
+      const at::Tensor logits = executor.run({image}, exec::RunContext{}, {.channels_last = channels_last}).at(0).contiguous();
+      REQUIRE((logits.scalar_type() == at::kDouble));
+      REQUIRE(logits.numel() == static_cast<std::int64_t>(rows.size() * rows[0].size()));
+      double largest = 0, error = 0;
+      for (std::size_t i = 0; i < rows.size() * 10; ++i) {
+        const double expected = rows[i / 10][i % 10];
+        largest = std::max(largest, std::abs(expected));
+        error = std::max(error, std::abs(logits.data_ptr<double>()[i] - expected));
+      }
+      CHECK(error <= 1e-9 * largest);
+    }
+  }
+  CHECK(files == 10);
+}
