@@ -45,6 +45,15 @@ Json history_of(const Json& history) {
   return {{"epochs", history.size()}, {"first", history.front()}, {"last", history.back()}};
 }
 
+/// Without matrix and pictures.
+Json evaluation_of(const Json& evaluation) {
+  if (!evaluation.is_object()) return nullptr;
+  Json facts = Json::object();
+  for (const char* key : {"split", "n", "top1"})
+    if (evaluation.contains(key)) facts[key] = evaluation[key];
+  return facts;
+}
+
 Json lines_of(const Json& provenance) {
   Json lines = Json::array();
   if (provenance.is_array())
@@ -72,6 +81,7 @@ std::string table_text(const core::Record& record, const io::Checkpoint& checkpo
   if (fields.contains("labels")) fact("labels", fields["labels"].dump().substr(0, 110));
   if (fields.contains("preprocessing")) fact("preprocessing", fields["preprocessing"].dump().substr(0, 110));
   if (fields.contains("history")) fact("history", fmt::format("{} epochs, last {}", fields["history"]["epochs"].dump(), fields["history"]["last"].dump()));
+  if (fields.contains("evaluation")) fact("evaluation", fields["evaluation"].dump());
   std::size_t width = 4;
   for (const auto& [name, array] : checkpoint.tensors) width = std::max(width, name.size());
   text += fmt::format("\n{:<{}}  {:<9} {:>12}  shape\n", "tensor", width, "dtype", "bytes");
@@ -114,6 +124,7 @@ void inspect(const ConvertCommand& options, core::Record& record) {
   if (!checkpoint.preprocessing.is_null()) record["preprocessing"] = checkpoint.preprocessing;
   if (!checkpoint.tokenizer.is_null()) record["tokenizer"] = true;
   if (const io::Json history = inspecting::history_of(checkpoint.history); !history.is_null()) record["history"] = history;
+  if (const io::Json evaluation = inspecting::evaluation_of(checkpoint.evaluation); !evaluation.is_null()) record["evaluation"] = evaluation;
   record["provenance"] = inspecting::lines_of(checkpoint.provenance);
   record["tensors"] = inspecting::table_of(checkpoint.tensors);
   if (!checkpoint.state_tensors.empty()) record["state_tensors"] = checkpoint.state_tensors.size();

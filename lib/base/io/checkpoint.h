@@ -24,6 +24,9 @@ struct Checkpoint {
   Json tokenizer;
   Json config;                           ///< resolved options of the run that made it, with "data" for defaults of later tools
   Json history;                          ///< array of objects, one an epoch: {"step","epoch","train_loss","val_loss","val_top1","lr",...}
+  /// {"split", "n", "top1", "confusion": [[label][prediction]], "wrong": [{"id", "label", "prediction", "confidence", "shape", "pixels"}]}: how
+  /// these weights do on one split, with its most confident mistakes; pixels in hex, one byte a value. For ds-report.
+  Json evaluation;
   Json provenance = Json::array();       ///< one object a step, oldest first
   Json state;                            ///< only in last.h5 and .partial files: position in data, schedule ...
   /// Not part of the root digest nor of the deployed payload: optimizer state, and float masters of a quantized model ("masters/<tensor>").

@@ -32,7 +32,8 @@ struct Document {
   Json Checkpoint::*member;
   bool in_digest;
 };
-inline constexpr std::array<Document, 8> kDocuments = {{{"config", &Checkpoint::config, false},
+inline constexpr std::array<Document, 9> kDocuments = {{{"config", &Checkpoint::config, false},
+                                                        {"evaluation", &Checkpoint::evaluation, false},
                                                         {"graph", &Checkpoint::graph, true},
                                                         {"history", &Checkpoint::history, false},
                                                         {"labels", &Checkpoint::labels, true},

@@ -42,7 +42,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
   io::Checkpoint& checkpoint = opened.checkpoint;
   if (o.fit.loop.epochs > 0)
     fit_model(pruned, data, o.fit, checkpoint, o.output, o.common, o.resume == "auto", augmentation(checkpoint, o.augment), {}, "fine-tune");
-  metrics.update(evaluate_split(pruned, data, preprocessing, "val"));
+  metrics.update(evaluate_split(pruned, data, preprocessing, "val", 250, &checkpoint.evaluation));
   for (const auto& [key, value] : before.items()) metrics["before_" + key] = value;
   save_model(checkpoint, pruned, o.output, o.common, provenance_step(o.common, {&parent_checkpoint}, &data, metrics), record);
 }

@@ -23,7 +23,8 @@ void run(const core::CommandOptions& base, core::Record& record) {
     record["metrics"] = figures(int8.graph);
     return;
   }
-  Json metrics = evaluate_split(int8, data, preprocessing, "val");
+  Json evaluation;
+  Json metrics = evaluate_split(int8, data, preprocessing, "val", 250, &evaluation);
   const Json before = evaluate_split(opened.model, data, preprocessing, "val");
   for (const auto& [key, value] : before.items()) metrics["before_" + key] = value;
   const double drop = before.value("val_top1", 0.0) - metrics.value("val_top1", 0.0);
@@ -32,7 +33,10 @@ void run(const core::CommandOptions& base, core::Record& record) {
     throw Error(Exit::kGate, "--max-drop", "validation top-1 falls by " + std::to_string(drop) + ", at most " + std::to_string(o.max_drop) + " was asked for",
                 "distil the float model first, or keep its worst layers float with --skip");
   const io::Checkpoint parent = opened.checkpoint;
-  save_model(opened.checkpoint, int8, o.output, o.common, provenance_step(o.common, {&parent}, &data, metrics), record);
+  opened.checkpoint.evaluation = std::move(evaluation);
+  Json step = provenance_step(o.common, {&parent}, &data, metrics);
+  step["layers"] = report;
+  save_model(opened.checkpoint, int8, o.output, o.common, std::move(step), record);
 }
 
 const core::Body<core::Command> body{"command", "quantize", run};

@@ -1,5 +1,10 @@
 #include "engine/commands/session.h"
 
+#include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
+
+#include <chrono>
+#include <cmath>
 #include <cstdio>
 
 #include "base/core/error.h"
@@ -41,11 +46,93 @@ Json figures(const graph::Graph& graph) {
   return {{"parameters", cost.parameters}, {"macs", cost.macs}, {"tensor_bytes", cost.tensor_bytes}};
 }
 
-Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const std::string& split, std::int64_t batch_size) {
+namespace {
+
+constexpr std::size_t kMostWrong = 12;        ///< pictures in a checkpoint
+constexpr std::int64_t kMostSide = 64;        ///< pixels; larger ones are thinned
+constexpr std::int64_t kMostConfusion = 1000; ///< classes
+
+/// One image [C,H,W] for people: at most 64 pixels a side, a byte a value; floats are stretched over their range.
+void add_picture(Json& entry, at::Tensor image) {
+  const std::int64_t step = (std::max(image.size(1), image.size(2)) + kMostSide - 1) / kMostSide;
+  image = image.slice(1, 0, image.size(1), step).slice(2, 0, image.size(2), step);
+  if (image.scalar_type() != at::kByte) {
+    image = image.to(at::kFloat);
+    const float low = image.min().item<float>(), high = image.max().item<float>();
+    image = image.sub(low).mul(high > low ? 255.f / (high - low) : 0.f).round().to(at::kByte);
+  }
+  image = image.contiguous();
+  std::string pixels;
+  for (std::int64_t i = 0; i < image.numel(); ++i)
+    for (const int shift : {4, 0}) pixels += "0123456789abcdef"[image.const_data_ptr<std::uint8_t>()[i] >> shift & 15];
+  entry["shape"] = image.sizes().vec();
+  entry["pixels"] = pixels;
+}
+
+Json evaluation_document(const train::Evaluation& evaluation, const data::Split& part, const std::string& split) {
+  Json document = {{"split", split}, {"n", evaluation.n}, {"top1", evaluation.top1}, {"wrong", Json::array()}};
+  if (evaluation.classes <= kMostConfusion) document["confusion"] = evaluation.confusion;
+  const at::Tensor labels = part.labels.contiguous();
+  const std::int64_t* truth = labels.const_data_ptr<std::int64_t>();
+  std::vector<std::size_t> wrong;
+  for (std::size_t i = 0; i < evaluation.predictions.size(); ++i)
+    if (evaluation.predictions[i] != truth[i]) wrong.push_back(i);
+  std::stable_sort(wrong.begin(), wrong.end(), [&](std::size_t a, std::size_t b) { return evaluation.confidences[a] > evaluation.confidences[b]; });
+  wrong.resize(std::min(wrong.size(), kMostWrong));
+  for (const std::size_t i : wrong) {
+    Json entry = {{"id", part.first_id + std::int64_t(i)}, {"label", truth[i]}, {"prediction", evaluation.predictions[i]},
+                  {"confidence", std::round(1e4 * double(evaluation.confidences[i])) / 1e4}};
+    const at::Tensor image = part.images[std::int64_t(i)];
+    if (image.dim() == 3) add_picture(entry, image);
+    document["wrong"].push_back(std::move(entry));
+  }
+  return document;
+}
+
+/// Zeros of the graph's input for one sample; undefined where a dim is known neither to the graph nor to the preprocessing.
+at::Tensor one_sample(const graph::Graph& graph, const Json& preprocessing) {
+  if (graph.inputs.size() != 1 || graph.inputs[0].type.dtype != graph::DType::kF32) return {};
+  const auto& dims = graph.inputs[0].type.dims;
+  const Json shape = preprocessing.is_object() ? preprocessing.value("shape", Json::array()) : Json::array();
+  std::vector<std::int64_t> sizes = {1};
+  for (std::size_t i = 1; i < dims.size(); ++i) {
+    if (!dims[i].is_known() && i > shape.size()) return {};
+    sizes.push_back(dims[i].is_known() ? dims[i].value() : shape[i - 1].get<std::int64_t>());
+  }
+  const at::Tensor zeros = at::zeros(sizes);
+  return zeros.dim() == 4 ? zeros.contiguous(at::MemoryFormat::ChannelsLast) : zeros;
+}
+
+}  // namespace
+
+Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const std::string& split, std::int64_t batch_size,
+                    Json* document) {
   const data::Split& part = split == "train" ? data.train : split == "val" ? data.val : data.test;
+  if (document) *document = nullptr;
   if (part.size() == 0) return Json::object();
   exec::Executor executor(model);
-  return train::evaluate(executor, part, preprocessing, data.num_classes, batch_size).metrics(split);
+  const train::Evaluation evaluation = train::evaluate(executor, part, preprocessing, data.num_classes, batch_size);
+  if (document) *document = evaluation_document(evaluation, part, split);
+  return evaluation.metrics(split);
+}
+
+double quick_latency(exec::Model& model, const Json& preprocessing) {
+  using Clock = std::chrono::steady_clock;
+  const c10::InferenceMode inference;
+  const at::Tensor input = one_sample(model.graph, preprocessing);
+  if (!input.defined()) return 0;
+  exec::Executor executor(model);
+  std::vector<double> seconds;
+  double total = 0;
+  for (int call = -5; call < 40 && (call < 3 || total < 0.12); ++call) {
+    const auto begin = Clock::now();
+    executor.run({input}, exec::RunContext{});
+    const double took = std::chrono::duration<double>(Clock::now() - begin).count();
+    total += took;
+    if (call >= 0) seconds.push_back(took);
+  }
+  std::nth_element(seconds.begin(), seconds.begin() + std::ptrdiff_t(seconds.size() / 2), seconds.end());
+  return seconds[seconds.size() / 2];
 }
 
 void check_paths(const std::string& output, const std::vector<std::string>& inputs, const core::CommonOptions& common) {
@@ -61,12 +148,14 @@ Json provenance_step(const core::CommonOptions& common, const std::vector<const 
   return step;
 }
 
-void save_model(io::Checkpoint& checkpoint, const exec::Model& model, const std::string& output, const core::CommonOptions& common, Json step,
+void save_model(io::Checkpoint& checkpoint, exec::Model& model, const std::string& output, const core::CommonOptions& common, Json step,
                 core::Record& record) {
   exec::store(model, checkpoint);
   checkpoint.state = nullptr;
   checkpoint.state_tensors.clear();
   step["metrics"].update(figures(model.graph));
+  if (!common.reproducible)
+    if (const double seconds = quick_latency(model, checkpoint.preprocessing); seconds > 0) step["metrics"]["latency_b1_p50_s"] = seconds;
   record["metrics"] = step["metrics"];
   io::add_provenance(checkpoint, std::move(step), common.reproducible);
   io::save(checkpoint, output, {.overwrite = common.force, .reproducible = common.reproducible});
@@ -76,6 +165,7 @@ void save_model(io::Checkpoint& checkpoint, const exec::Model& model, const std:
 Json fit_model(exec::Model& model, const data::Dataset& data, const FitOptions& fit, io::Checkpoint& checkpoint, const std::string& output,
                const core::CommonOptions& common, bool resume, const std::vector<std::string>& augment,
                std::vector<std::shared_ptr<train::Callback>> callbacks, const std::string& phase) {
+  checkpoint.evaluation = nullptr;  // of other weights
   const bool quantized = model.is_quantized();
   const exec::Model int8_model = model;
   if (quantized) model = compress::to_fake_quantized(int8_model);

@@ -33,7 +33,13 @@ std::vector<std::string> augmentation(const io::Checkpoint& checkpoint, const st
 Json figures(const graph::Graph& graph);
 
 /// Accuracy on a split, by name, as metrics "<split>_top1" ...; {} where the split is empty. int8 models run their int8 kernels.
-Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const std::string& split, std::int64_t batch_size = 250);
+/// `document`, where given, becomes what the checkpoint keeps of it (Checkpoint::evaluation), null for an empty split.
+Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const std::string& split, std::int64_t batch_size = 250,
+                    Json* document = nullptr);
+
+/// Median seconds of a call with one sample, of some 40 after warm-up, in at most 0.15 s or so; 0 where the input's shape is not known.
+/// A first impression for the provenance: ds-bench measures with care.
+double quick_latency(exec::Model& model, const Json& preprocessing);
 
 /// Before any work: the output may be written, the inputs are not it.
 void check_paths(const std::string& output, const std::vector<std::string>& inputs, const core::CommonOptions& common);
@@ -41,8 +47,9 @@ void check_paths(const std::string& output, const std::vector<std::string>& inpu
 /// What every step says of itself in the provenance: seed, data, device, threads, parents and metrics.
 Json provenance_step(const core::CommonOptions& common, const std::vector<const io::Checkpoint*>& parents, const data::Dataset* data, const Json& metrics);
 
-/// Puts the model in the checkpoint, appends the step and writes it; notes output, metrics and figures in the record.
-void save_model(io::Checkpoint& checkpoint, const exec::Model& model, const std::string& output, const core::CommonOptions& common, Json step,
+/// Puts the model in the checkpoint, appends the step, with its latency unless --reproducible, and writes it; notes output, metrics and
+/// figures in the record.
+void save_model(io::Checkpoint& checkpoint, exec::Model& model, const std::string& output, const core::CommonOptions& common, Json step,
                 core::Record& record);
 
 /// Fine-tunes or distils in place with these callbacks. Stopped by a signal: the state is in `<output>.partial`, and this throws

@@ -50,6 +50,7 @@ Job begin(const TrainCommand& o, core::Record& record) {
   job.checkpoint.config = core::invocation().config;
   job.checkpoint.config["data"]["name"] = o.common.reproducible ? job.data->spec : data::absolute_spec(job.data->spec);
   job.checkpoint.history = Json::array();
+  job.checkpoint.evaluation = nullptr;
   job.checkpoint.state = nullptr;
   job.checkpoint.state_tensors.clear();
   const data::Dataset& data = *job.data;
@@ -80,7 +81,7 @@ train::TrainerOptions trainer_options(const TrainCommand& o, const Job& job) {
 }
 
 /// Metrics of the weights that the run ended with, and of the test split, which nothing read before.
-Json final_metrics(const TrainCommand& o, const Job& job, exec::Model& model, const train::Trainer& trainer) {
+Json final_metrics(const TrainCommand& o, Job& job, exec::Model& model, const train::Trainer& trainer) {
   Json metrics = Json::object();
   if (!trainer.history().empty()) {
     const bool best = o.fit.loop.keep == "best" && !trainer.best().is_null();
@@ -93,7 +94,7 @@ Json final_metrics(const TrainCommand& o, const Job& job, exec::Model& model, co
   metrics["steps"] = trainer.step();
   if (!o.common.reproducible) metrics["peak_mem_bytes"] = exec::memory_use().peak;
   metrics.update(figures(model.graph));
-  metrics.update(evaluate_split(model, *job.data, job.checkpoint.preprocessing, "test", o.fit.loop.eval_batch_size));
+  metrics.update(evaluate_split(model, *job.data, job.checkpoint.preprocessing, "test", o.fit.loop.eval_batch_size, &job.checkpoint.evaluation));
   return metrics;
 }
 

@@ -50,7 +50,7 @@ void apply_scale(const at::Tensor& x, const float* scale, const float* offset, b
 
 struct BatchNorm : torch::autograd::Function<BatchNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                            const at::Tensor& running_mean, const at::Tensor& running_var, double momentum, double eps, bool relu) {
+                            const at::Tensor& running_mean, const at::Tensor& running_var, double momentum, double eps, bool relu, bool update) {
     const std::int64_t C = x.size(1), rows = rows_of(x);
     const float* in = x.const_data_ptr<float>();
     std::vector<double> sum, square;
@@ -59,7 +59,7 @@ struct BatchNorm : torch::autograd::Function<BatchNorm> {
 
     const at::Tensor stats = at::empty({4, C}, weight.options().requires_grad(false));  // mean, 1/deviation, scale, offset
     float *m = stats.mutable_data_ptr<float>(), *s = m + C, *scale = s + C, *offset = scale + C;
-    float* rm = running_mean.defined() ? running_mean.mutable_data_ptr<float>() : nullptr;
+    float* rm = update ? running_mean.mutable_data_ptr<float>() : nullptr;
     float* rv = rm ? running_var.mutable_data_ptr<float>() : nullptr;
     const float *w = weight.const_data_ptr<float>(), *shift = bias.const_data_ptr<float>();
     for (std::int64_t c = 0; c < C; ++c) {
@@ -108,7 +108,7 @@ struct BatchNorm : torch::autograd::Function<BatchNorm> {
       const std::int64_t o = first * C;
       rows_table().backward(g + o, in + o, scale, offset, slope.data(), constant.data(), last - first, C, relu, d + o);
     });
-    return {dx, dweight, dbias, {}, {}, {}, {}, {}};
+    return {dx, dweight, dbias, {}, {}, {}, {}, {}, {}};
   }
 };
 
@@ -159,7 +159,7 @@ bool is_nhwc(const at::Tensor& x) {
 
 at::Tensor batch_norm_train(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& running_mean,
                             const at::Tensor& running_var, double momentum, double eps, bool relu, bool update) {
-  return BatchNorm::apply(x, weight, bias, update ? running_mean : at::Tensor(), update ? running_var : at::Tensor(), momentum, eps, relu);
+  return BatchNorm::apply(x, weight, bias, running_mean, running_var, momentum, eps, relu, update);
 }
 
 at::Tensor batch_norm_infer(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& running_mean,

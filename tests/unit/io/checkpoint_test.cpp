@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cmath>
+#include <thread>
 
 #include "base/core/tool.h"
 #include "sample.h"
@@ -218,4 +220,23 @@ TEST_CASE("io: provenance says how a step was called, and no more than it may wh
   CHECK(c.provenance[1].contains("host"));
   CHECK(c.provenance[1]["argv"][2] == "/home/me/a.yaml");
   CHECK(c.provenance[1]["seed"] == 7);
+}
+
+TEST_CASE("io: threads load and save at the same time") {
+  const Folder folder;
+  Checkpoint c = sample();
+  io::save(c, folder / "a.h5");
+  std::vector<std::thread> threads;
+  std::atomic<int> good{0};
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 20; ++i) {
+        Checkpoint own = io::load(folder / "a.h5");
+        io::save(own, folder / (std::to_string(t) + ".h5"), {.overwrite = true});
+        good += own.digest == c.digest;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(good == 160);
 }

@@ -156,12 +156,13 @@ TEST_CASE("train: a state of other options, data or kind is refused") {
 
 TEST_CASE("train: a loss that is not finite names the layer") {
   Run run(fit(), {});
-  run.model.tensors.at("fc.weight").detach().mul_(1e38);
+  run.model.tensors.at("fc.weight").detach().mul_(3e38);
   try {
     run.trainer->run();
     FAIL("no error");
   } catch (const Error& e) {
     CHECK(e.code() == Exit::kFailure);
+    CAPTURE(std::string(e.what()));
     CHECK(e.where() == "fc");
     CHECK(e.message().find("is the first that is not finite") != std::string::npos);
   }
