@@ -24,7 +24,7 @@ void TuneCommand::fields(core::Fields& f) {
          .path = true}, output);
   f.add({.name = "parallel", .doc = "run: trials at once", .min = 1, .max = 1024, .unit = "trials"}, parallel);
   f.choice("sampler", "how trials are chosen", sampler, "sampler");
-  f.add({.name = "trial", .doc = "tell: which one", .min = 1, .flag_only = true}, trial);
+  f.add({.name = "trial", .doc = "tell: which one; from 1", .min = 0, .flag_only = true}, trial);
   f.add({.name = "value", .doc = "tell: its metric", .flag_only = true}, value);
   f.add({.name = "result", .doc = "tell: the record that the trial printed, in place of --value", .value_name = "FILE", .flag_only = true, .path = true}, result);
   f.add({.name = "failed", .doc = "tell: it has no metric, since the configuration is bad", .flag_only = true}, failed);
