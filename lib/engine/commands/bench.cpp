@@ -157,7 +157,7 @@ report::Table table_of(const Json& results) {
       const double base_memory = base["tensor_bytes"].get<double>() + base_time["peak_activation_bytes"].get<double>();
       t.rows.push_back({r["model"], r["engine"], scored ? fmt::format("{:.2f}", 100 * r["test_top1"].get<double>()) : "-",
                         scored ? fmt::format("{:.2f}..{:.2f}", 100 * r["test_top1_low"].get<double>(), 100 * r["test_top1_high"].get<double>()) : "-",
-                        scored ? fmt::format("{:+.2f}", -100 * r["top1_difference"].get<double>()) : "-", report::bytes_text(r["tensor_bytes"]), ratio("tensor_bytes"),
+                        scored ? fmt::format("{:+.2f}", -100 * r["top1_difference"].get<double>() + 0.0) : "-", report::bytes_text(r["tensor_bytes"]), ratio("tensor_bytes"),
                         report::bytes_text(r["file_bytes"]), r["file_bytes"] > 0 && base["file_bytes"] > 0 ? ratio("file_bytes") : "-",
                         report::count_text(r["parameters"]), report::count_text(r["macs"]), std::to_string(time["batch"].get<std::int64_t>()),
                         std::to_string(time["threads"].get<std::int64_t>()), report::seconds_text(time["latency_p50_s"]), report::seconds_text(time["latency_p99_s"]),
