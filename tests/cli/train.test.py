@@ -172,6 +172,7 @@ def test_small_and_odd_data(folder):
 def test_a_diverged_loss_names_the_layer(folder):
     result = run("ds-train", *QUICK, "--lr", "1e30", "-o", f"{folder}/a.h5", expect=1)
     refused(result, "fc", "the loss is", "not finite", "lower optim.lr")
+    refused(run("ds-train", "--data", "digits", "--lr", "1e30", "--epochs", 1, "-q", expect=1), "conv", "not finite")
     check(os.listdir(folder) == [], os.listdir(folder))
 
 
