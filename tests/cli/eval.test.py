@@ -55,8 +55,8 @@ def test_pipes(folder):
     check(by_record.record["metrics"] == by_bytes.record["metrics"], by_bytes.out)
     refused(run("ds-eval", "-", stdin=b"", expect=3), "empty")
     run("ds-eval", "-", stdin=b'{"schema": "ds-record/1", "status": "failed", "tool": "ds-train"}', expect=3)
-    whole = subprocess.run(["bash", "-c", '"$0" --data digits --model mlp --epochs 1 -q -o - | "$1" - --format json', *command("ds-train"), *command("ds-eval")],
-                           capture_output=True, timeout=120)
+    line = '"$0" --data digits --model mlp --epochs 1 -q -o - | "$1" - --format json'
+    whole = subprocess.run(["bash", "-c", line, *command("ds-train"), *command("ds-eval")], capture_output=True, timeout=120)
     check(whole.returncode == 0, whole.stderr)
 
 

@@ -115,7 +115,8 @@ def test_nothing_to_save_is_130(folder):
 def test_two_processes_on_one_run_folder(folder):
     process = start("ds-train", *QUICK[:5], 400, "-q", "--run-dir", f"{folder}/run")
     wait_for(lambda: os.path.exists(f"{folder}/run/last.h5"))
-    refused(run("ds-train", *QUICK, "--run-dir", f"{folder}/run", "--resume", "auto", expect=2), f"in use by process {process.pid} on {os.uname().nodename}")
+    refused(run("ds-train", *QUICK, "--run-dir", f"{folder}/run", "--resume", "auto", expect=2),
+            f"in use by process {process.pid} on {os.uname().nodename}")
     process.kill()
     process.communicate()
     # The lock of a dead process holds nobody up, and the state is whole.

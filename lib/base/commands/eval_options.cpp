@@ -8,14 +8,16 @@
 namespace ds::commands {
 
 void EvalCommand::fields(core::Fields& f) {
-  f.add({.name = "input", .doc = "checkpoint to measure, or - for stdin", .value_name = "MODEL", .flag_only = true, .positional = true, .required = true, .path = true},
-        input);
+  f.add({.name = "input", .doc = "checkpoint to measure, or - for stdin", .value_name = "MODEL", .flag_only = true,
+         .positional = true, .required = true, .path = true}, input);
   f.add({.name = "data", .doc = "data set; default: the one that the model was trained on", .value_name = "SPEC"}, data);
   f.add({.name = "split", .doc = "which part of the data", .choices = {"train", "val", "test"}}, split);
-  f.add({.name = "batch_size", .doc = "samples a batch", .min = 1, .max = 1e6, .unit = "samples", .alias = "batch-size", .letter = 'b'}, batch_size);
-  f.add({.name = "min-metric", .doc = "exit 5 where a metric (top1, top5, top1_low ...) is below this, may be repeated", .value_name = "NAME=VALUE"}, min_metric);
-  f.add({.name = "predictions", .doc = "CSV to write: id, label, prediction, confidence of each sample", .value_name = "FILE", .flag_only = true, .path = true},
-        predictions);
+  f.add({.name = "batch_size", .doc = "samples a batch", .min = 1, .max = 1e6, .unit = "samples",
+         .alias = "batch-size", .letter = 'b'}, batch_size);
+  f.add({.name = "min-metric", .doc = "exit 5 where a metric (top1, top5, top1_low ...) is below this, may be repeated",
+         .value_name = "NAME=VALUE"}, min_metric);
+  f.add({.name = "predictions", .doc = "CSV to write: id, label, prediction, confidence of each sample", .value_name = "FILE",
+         .flag_only = true, .path = true}, predictions);
   common.fields(f);
 }
 

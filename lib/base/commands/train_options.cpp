@@ -11,9 +11,12 @@ void TrainCommand::fields(core::Fields& f) {
   f.choice("model", "what is trained", model, "model");
   f.group("data", "what it is trained on", data);
   f.include(fit);
-  f.add({.name = "init", .doc = "begin with graph and weights of this checkpoint; the group model is not read then", .value_name = "MODEL", .path = true}, init);
-  f.add({.name = "output", .doc = "checkpoint to write when the run is done, or -", .letter = 'o', .value_name = "FILE", .flag_only = true, .path = true}, output);
-  f.add({.name = "run-dir", .doc = "folder of the run: args.yaml, metrics.csv, last.h5, best.h5", .value_name = "DIR", .flag_only = true, .path = true}, run_dir);
+  f.add({.name = "init", .doc = "begin with graph and weights of this checkpoint; the group model is not read then", .value_name = "MODEL",
+         .path = true}, init);
+  f.add({.name = "output", .doc = "checkpoint to write when the run is done, or -", .letter = 'o', .value_name = "FILE",
+         .flag_only = true, .path = true}, output);
+  f.add({.name = "run-dir", .doc = "folder of the run: args.yaml, metrics.csv, last.h5, best.h5", .value_name = "DIR",
+         .flag_only = true, .path = true}, run_dir);
   f.add({.name = "resume", .doc = "auto: go on from the state in the run folder or <output>.partial, if there is one", .choices = {"no", "auto"},
          .flag_only = true}, resume);
   common.fields(f);

@@ -15,7 +15,8 @@ void write_predictions(const std::string& path, const data::Split& split, const 
   std::string text = "id,label,prediction,confidence\n";
   const std::int64_t* labels = split.labels.const_data_ptr<std::int64_t>();
   for (std::size_t i = 0; i < evaluation.predictions.size(); ++i)
-    text += fmt::format("{},{},{},{:.6f}\n", split.first_id + static_cast<std::int64_t>(i), labels[i], evaluation.predictions[i], evaluation.confidences[i]);
+    text += fmt::format("{},{},{},{:.6f}\n", split.first_id + static_cast<std::int64_t>(i), labels[i], evaluation.predictions[i],
+                        evaluation.confidences[i]);
   io::write_file(path, text);
 }
 
@@ -33,7 +34,8 @@ void check_gates(const EvalCommand& o, const Json& metrics) {
   for (const std::string& text : o.min_metric) {
     const Gate gate = parse_gate(text);
     const double value = metric(metrics, gate.metric, o.split);
-    if (!(value >= gate.least)) missed.emplace_back(Exit::kGate, "--min-metric", fmt::format("{} is {:.6g}, at least {} was asked for", gate.metric, value, gate.least));
+    if (!(value >= gate.least))
+      missed.emplace_back(Exit::kGate, "--min-metric", fmt::format("{} is {:.6g}, at least {} was asked for", gate.metric, value, gate.least));
   }
   throw_errors(missed);
 }

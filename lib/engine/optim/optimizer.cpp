@@ -19,7 +19,8 @@ std::unique_ptr<Optimizer> make_optimizer(const core::Choice& choice, std::vecto
 double learning_rate(const core::Choice& optimizer, const core::Choice& schedule, std::int64_t step, std::int64_t total) {
   const core::Fields fields = core::walk(*optimizer.options);
   for (const core::Entry& entry : fields.entries())
-    if (entry.path == "lr") return **std::get_if<double*>(&entry.target) * core::body<ScheduleFactor>("schedule", schedule.name)(*schedule.options, step, total);
+    if (entry.path == "lr")
+      return *std::get<double*>(entry.target) * core::body<ScheduleFactor>("schedule", schedule.name)(*schedule.options, step, total);
   throw Error(Exit::kFailure, "optim.name", fmt::format("optimizer '{}' has no option 'lr'", optimizer.name));
 }
 

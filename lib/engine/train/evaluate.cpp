@@ -33,7 +33,8 @@ std::int64_t output_classes(const graph::Graph& graph) {
   const auto types = graph::infer_types(graph);
   const auto& dims = types.at(graph.outputs[0].value).dims;
   if (dims.empty() || !dims.back().is_known())
-    throw Error(Exit::kInput, graph.outputs[0].name, fmt::format("{} is no vector of class scores", graph::type_text(types.at(graph.outputs[0].value))));
+    throw Error(Exit::kInput, graph.outputs[0].name,
+                fmt::format("{} is no vector of class scores", graph::type_text(types.at(graph.outputs[0].value))));
   return dims.back().value();
 }
 
@@ -118,7 +119,8 @@ bool evaluate_into(Evaluation& result, exec::Executor& executor, const data::Spl
   return true;
 }
 
-Evaluation evaluate(exec::Executor& executor, const data::Split& split, const Json& preprocessing, std::int64_t num_classes, std::int64_t batch_size) {
+Evaluation evaluate(exec::Executor& executor, const data::Split& split, const Json& preprocessing, std::int64_t num_classes,
+                    std::int64_t batch_size) {
   Evaluation result;
   evaluate_into(result, executor, split, preprocessing, num_classes, batch_size, {}, false, false);
   return result;

@@ -207,7 +207,8 @@ Outcome Trainer::run() {
       s.step(*this, batch);
       progress.update(s.at.batch, fmt::format("loss={:.3f}", s.at.loss_sum / static_cast<double>(s.at.seen)));
       stopped = core::stop_requested();
-      if (!stopped && core::take_save_request() && !s.save_state()) core::warn("SIGUSR1: there is no run folder or output to save the state beside");
+      if (!stopped && core::take_save_request() && !s.save_state())
+        core::warn("SIGUSR1: there is no run folder or output to save the state beside");
     }
     Json row;
     if (stopped || !s.end_epoch(*this, row)) {

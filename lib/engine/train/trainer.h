@@ -28,7 +28,10 @@ class Callback {
   /// Taps for the forward pass of this step (distillation of hidden layers, scores).
   virtual std::vector<exec::Tap> taps(Trainer&) { return {}; }
   /// The loss so far (cross-entropy first): returns what to minimise. outputs[0] = logits [n, classes].
-  virtual at::Tensor on_loss(Trainer&, const data::Batch&, const std::vector<at::Tensor>& outputs, const at::Tensor& loss) { (void)outputs; return loss; }
+  virtual at::Tensor on_loss(Trainer&, const data::Batch&, const std::vector<at::Tensor>& outputs, const at::Tensor& loss) {
+    (void)outputs;
+    return loss;
+  }
   /// Gradients are there, the update is not done.
   virtual void on_backward(Trainer&) {}
   virtual void on_step(Trainer&) {}
@@ -104,6 +107,7 @@ struct Evaluation {
 std::pair<double, double> wilson(std::int64_t correct, std::int64_t n);
 /// Cross-entropy without smoothing; no gradients; BatchNorm by running statistics.
 /// Throws ds::Error(kInput) where the class count or the shape of images does not fit the model.
-Evaluation evaluate(exec::Executor& executor, const data::Split& split, const Json& preprocessing, std::int64_t num_classes, std::int64_t batch_size = 250);
+Evaluation evaluate(exec::Executor& executor, const data::Split& split, const Json& preprocessing, std::int64_t num_classes,
+                    std::int64_t batch_size = 250);
 
 }  // namespace ds::train

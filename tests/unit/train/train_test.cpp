@@ -209,7 +209,8 @@ TEST_CASE("train: callbacks run in their order and change the loss and the metri
   run.trainer->add(std::make_shared<Recorder>("a", log));
   run.trainer->add(std::make_shared<Recorder>("b", log));
   run.trainer->run();
-  const std::vector<std::string> wanted = {"a.start", "b.start", "a.epoch_start", "b.epoch_start", "a.batch", "b.batch", "a.taps", "b.taps", "a.loss", "b.loss",
+  const std::vector<std::string> wanted = {
+      "a.start", "b.start", "a.epoch_start", "b.epoch_start", "a.batch", "b.batch", "a.taps", "b.taps", "a.loss", "b.loss",
                                            "a.backward", "b.backward", "a.step", "b.step", "a.epoch", "b.epoch", "a.finish", "b.finish"};
   CHECK(log == wanted);
   CHECK(run.trainer->history()[0]["of_a"] == 1);
@@ -220,7 +221,8 @@ TEST_CASE("train: norms and biases have no decay unless it is asked for") {
   Run plain(fit(), {});
   std::map<std::string, bool> decay;
   for (const auto& parameter : plain.trainer->parameters()) decay[parameter.name] = parameter.decay;
-  CHECK(decay == std::map<std::string, bool>{{"bn1.bias", false}, {"bn1.weight", false}, {"conv1.bias", false}, {"conv1.weight", true}, {"fc.bias", false}, {"fc.weight", true}});
+  CHECK(decay == std::map<std::string, bool>{{"bn1.bias", false}, {"bn1.weight", false}, {"conv1.bias", false}, {"conv1.weight", true},
+                                             {"fc.bias", false}, {"fc.weight", true}});
   commands::FitOptions options = fit();
   options.regularize.decay_norms = true;
   Run all(options, {});
@@ -269,7 +271,8 @@ TEST_CASE("train: a model of other classes or another shape is refused") {
 
 TEST_CASE("train: Wilson's interval") {
   // Newcombe 1998, table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
-  const std::tuple<int, int, double, double> rows[] = {{81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0, 0.1611}, {1, 29, 0.0061, 0.1718}};
+  const std::tuple<int, int, double, double> rows[] = {
+      {81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0, 0.1611}, {1, 29, 0.0061, 0.1718}};
   for (const auto& [correct, n, low, high] : rows) {
     CHECK(train::wilson(correct, n).first == doctest::Approx(low).epsilon(1e-3));
     CHECK(train::wilson(correct, n).second == doctest::Approx(high).epsilon(1e-3));
