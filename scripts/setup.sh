@@ -19,7 +19,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
-PACKAGES=(ca-certificates ccache cmake doctest-dev g++ hdf5-tools libcli11-dev libfmt-dev libhdf5-dev libssl-dev libxxhash-dev libyaml-cpp-dev
+PACKAGES=(ca-certificates ccache cmake doctest-dev g++ hdf5-tools libcli11-dev libfmt-dev libhdf5-dev libkainjow-mustache-dev libssl-dev libxxhash-dev libyaml-cpp-dev
   make mandoc mold ninja-build nlohmann-json3-dev python3)
 
 TORCH_VERSION=2.11.0
