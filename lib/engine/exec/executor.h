@@ -13,11 +13,12 @@
 
 namespace ds::exec {
 
-/// Reads or replaces a value and its gradient by name. A tapped value is never fused away.
+/// Reads or replaces a value and its gradient by name. A tapped value is never fused away. Several taps may name one value: their forwards
+/// run in order, each on what the one before left, their backwards in reverse. The gradient is what comes from the value's users alone.
 struct Tap {
   std::string value;
   std::function<at::Tensor(const at::Tensor&)> forward;   ///< returns what the graph goes on with; null: untouched
-  std::function<at::Tensor(const at::Tensor&)> backward;  ///< called with the gradient; an undefined result leaves it; null: untouched
+  std::function<at::Tensor(const at::Tensor&)> backward;  ///< the same for the gradient, where the value has one
 };
 
 struct PlanOptions {
@@ -38,7 +39,7 @@ class Executor {
   Executor& operator=(const Executor&) = delete;
 
   /// Outputs of the graph in order, then the fetched values. Plans are cached by options and tapped names.
-  /// Throws ds::Error(kInput) where the inputs' shapes do not fit the graph.
+  /// Throws ds::Error(kInput) where the inputs do not fit the graph (number, float or integer, shape), kFailure where an op fails, naming its node.
   std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs, const RunContext& context, const PlanOptions& options = {},
                               const std::vector<Tap>& taps = {});
   void rebind();

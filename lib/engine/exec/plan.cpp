@@ -1,5 +1,6 @@
 #include "engine/exec/plan.h"
 
+#include <ATen/ops/alias.h>
 #include <c10/util/Exception.h>
 
 #include <set>
@@ -14,9 +15,16 @@ at::Tensor undefined;  // what an absent slot points to
 
 bool contains(const std::vector<std::string>& names, const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); }
 
-int place(const std::vector<std::string>& names, const std::string& name) {
-  const auto found = std::find(names.begin(), names.end(), name);
-  return found == names.end() ? -1 : int(found - names.begin());
+/// Gives the tap the value, and the gradient when it comes.
+void apply(const Tap& tap, at::Tensor& value) {
+  if (tap.forward) {
+    at::Tensor changed = tap.forward(value);
+    if (changed.defined()) value = std::move(changed);
+  }
+  if (!tap.backward || !value.requires_grad()) return;
+  // A node of its own: the same tensor may be another value too (the input of an op that does nothing, a parameter, which would keep the hook).
+  value = at::alias(value);
+  value.register_hook([f = tap.backward](const at::Tensor& gradient) { return f(gradient); });
 }
 
 }  // namespace
@@ -28,7 +36,7 @@ Plan::Plan(Model& model, const PlanOptions& options, const std::vector<std::stri
     if (!types.count(name)) throw Error(Exit::kFailure, name, "no value of this name to tap");
   for (const graph::Input& input : g.inputs) {
     value_index(input.name);
-    input_taps_.push_back(place(tapped_, input.name));
+    for (const Step::Tapped& tap : taps_of(input.name)) input_taps_.push_back(tap);
   }
   views_.reserve(g.nodes.size());
   for (const graph::Node& node : g.nodes) {
@@ -43,6 +51,13 @@ Plan::Plan(Model& model, const PlanOptions& options, const std::vector<std::stri
     results_.push_back(value_index(name));
   }
   find_last_uses();
+}
+
+std::vector<Plan::Step::Tapped> Plan::taps_of(const std::string& value) {
+  std::vector<Step::Tapped> found;
+  for (std::size_t i = 0; i < tapped_.size(); ++i)
+    if (tapped_[i] == value) found.push_back({value_index(value), int(i)});
+  return found;
 }
 
 int Plan::value_index(const std::string& value) { return index_.emplace(value, int(index_.size())).first->second; }
@@ -123,8 +138,10 @@ void Plan::add_step(const std::vector<std::size_t>& nodes, const Fusion* fusion)
   for (at::Tensor*& slot : step.slots)
     if (!slot) slot = next++;
   const graph::Node& last = views.back().node();
-  for (int k = 0; k < last.outputs; ++k) step.out.push_back(value_index(last.output(k)));
-  step.tap = place(tapped_, last.output());
+  for (int k = 0; k < last.outputs; ++k) {
+    step.out.push_back(value_index(last.output(k)));
+    for (const Step::Tapped& tap : taps_of(last.output(k))) step.taps.push_back(tap);
+  }
   const BindContext context{views_[nodes.front()], options_.training, options_.channels_last};
   step.kernel = fusion ? fusion->make(views, context) : core::body<MakeKernel>("kernel", last.op)(context);
   steps_.push_back(std::move(step));
@@ -158,6 +175,8 @@ void Plan::set_inputs(const std::vector<at::Tensor>& inputs, std::vector<at::Ten
       const std::int64_t size = x.size(std::int64_t(d));
       fits = dim.is_known() ? dim.value() == size : bound.emplace(dim.text(), size).first->second == size;
     }
+    if (x.is_floating_point() != io::is_float(want.type.dtype))
+      throw Error(Exit::kInput, "input " + want.name, std::string(c10::toString(x.scalar_type())) + ", expected " + graph::type_text(want.type));
     if (!fits) {
       std::string got;
       for (const std::int64_t size : x.sizes()) got += (got.empty() ? "" : ", ") + std::to_string(size);
@@ -185,19 +204,10 @@ void Plan::run_step(Step& step, const RunContext& context, std::vector<at::Tenso
 std::vector<at::Tensor> Plan::run(const std::vector<at::Tensor>& inputs, const RunContext& context, const std::vector<Tap>& taps) {
   std::vector<at::Tensor> values(index_.size());
   set_inputs(inputs, values);
-  const auto apply = [&taps](int tap, at::Tensor& value) {
-    const Tap& t = taps[std::size_t(tap)];
-    if (t.forward) {
-      at::Tensor changed = t.forward(value);
-      if (changed.defined()) value = std::move(changed);
-    }
-    if (t.backward && value.requires_grad()) value.register_hook([f = t.backward](const at::Tensor& gradient) { return f(gradient); });
-  };
-  for (std::size_t i = 0; i < input_taps_.size(); ++i)
-    if (input_taps_[i] >= 0) apply(input_taps_[i], values[i]);
+  for (const auto& [value, tap] : input_taps_) apply(taps[std::size_t(tap)], values[std::size_t(value)]);
   for (Step& step : steps_) {
     run_step(step, context, values);
-    if (step.tap >= 0) apply(step.tap, values[std::size_t(step.out[0])]);
+    for (const auto& [value, tap] : step.taps) apply(taps[std::size_t(tap)], values[std::size_t(value)]);
     for (const int value : step.last_use) values[std::size_t(value)].reset();
   }
   std::vector<at::Tensor> results;

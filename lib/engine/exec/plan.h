@@ -33,13 +33,17 @@ class Plan {
     std::vector<Slice> slices;         ///< slots that are rows of a tensor: cut anew each run, since the tensor may require gradients
     std::unique_ptr<at::Tensor[]> cut;
     std::vector<int> last_use;         ///< values that nothing reads after this step
-    int tap = -1;                      ///< place in tapped_ of its output, or -1
+    struct Tapped {
+      int value, tap;
+    };
+    std::vector<Tapped> taps;          ///< its outputs that are tapped, with the place in tapped_, in order
   };
 
   void lower();
   std::vector<std::size_t> chain_from(std::size_t node, const Fusion& fusion, const std::vector<bool>& taken) const;
   void add_step(const std::vector<std::size_t>& nodes, const Fusion* fusion);
   void find_last_uses();
+  std::vector<Step::Tapped> taps_of(const std::string& value);
   int value_index(const std::string& value);
   void set_inputs(const std::vector<at::Tensor>& inputs, std::vector<at::Tensor>& values) const;
   void run_step(Step& step, const RunContext& context, std::vector<at::Tensor>& values) const;
@@ -49,7 +53,7 @@ class Plan {
   std::vector<std::string> tapped_;
   std::vector<graph::NodeView> views_;
   std::map<std::string, int> index_;
-  std::vector<int> input_taps_;        ///< per graph input: place in tapped_ or -1
+  std::vector<Step::Tapped> input_taps_;  ///< graph inputs that are tapped
   std::vector<int> results_;
   std::vector<Step> steps_;
 };
