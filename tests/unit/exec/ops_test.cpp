@@ -1,0 +1,186 @@
+// Every op in float64: the outputs keep the precision, and autograd's gradients are those of finite differences.
+#include <ATen/ops/arange.h>
+#include <c10/core/GradMode.h>
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "base/graph/schema.h"
+#include "engine/exec/executor.h"
+
+using namespace ds;
+
+namespace {
+
+/// A small net around one op, in the form that people write.
+struct Sample {
+  const char *op, *inputs, *nodes, *output = "y";
+};
+
+constexpr const char *kRow = "{name: x, dims: [N, 6]}", *kImage = "{name: x, dims: [N, 4, 6, 5]}", *kTokens = "{name: x, dims: [N, S, 6]}";
+
+const Sample kSamples[] = {
+    {"relu", kRow, "{name: y, op: relu}"},
+    {"sigmoid", kRow, "{name: y, op: sigmoid}"},
+    {"tanh", kRow, "{name: y, op: tanh}"},
+    {"silu", kRow, "{name: y, op: silu}"},
+    {"hardswish", kRow, "{name: y, op: hardswish}"},
+    {"gelu", kRow, "{name: y, op: gelu}"},
+    {"gelu", kRow, "{name: y, op: gelu, attrs: {approximate: tanh}}"},
+    {"softmax", kTokens, "{name: y, op: softmax, attrs: {axis: -1}}"},
+    {"identity", kRow, "{name: y, op: identity}"},
+    {"dropout", kImage, "{name: y, op: dropout, attrs: {p: 0.4}}"},
+    {"drop_path", kTokens, "{name: y, op: drop_path, attrs: {p: 0.4}}"},
+    {"conv2d", kImage, "{name: y, op: conv2d, attrs: {out_channels: 3, kernel: [3, 2], stride: [2, 1], padding: [1, 0]}}"},
+    {"conv2d", kImage, "{name: y, op: conv2d, attrs: {out_channels: 8, kernel: [3, 3], dilation: [2, 1], groups: 4}, slots: {bias: ~}}"},
+    {"linear", kTokens, "{name: y, op: linear, attrs: {out_features: 3}}"},
+    {"batch_norm2d", kImage, "{name: y, op: batch_norm2d}"},
+    {"batch_norm2d", kRow, "{name: y, op: batch_norm2d}"},
+    {"batch_norm2d", kImage, "{name: bn, op: batch_norm2d}, {name: y, op: relu}"},
+    {"layer_norm", kTokens, "{name: y, op: layer_norm}"},
+    {"group_norm", kImage, "{name: y, op: group_norm, attrs: {groups: 2}}"},
+    {"max_pool2d", kImage, "{name: y, op: max_pool2d, attrs: {kernel: [2, 2], stride: [2, 2]}}"},
+    {"max_pool2d", kImage, "{name: y, op: max_pool2d, attrs: {kernel: [3, 3], stride: [2, 1], padding: [1, 1]}}"},
+    {"avg_pool2d", kImage, "{name: y, op: avg_pool2d, attrs: {kernel: [3, 2], stride: [2, 2], padding: [1, 1], count_include_pad: false}}"},
+    {"global_avg_pool", kImage, "{name: y, op: global_avg_pool}"},
+    {"mean", kTokens, "{name: y, op: mean, attrs: {axes: [1], keepdim: false}}"},
+    {"add", kRow, "{name: a, op: tanh}, {name: y, op: add, inputs: [a, x]}"},
+    {"add", kRow, "{name: y, op: add, inputs: [x, x]}"},
+    {"mul", kImage, "{name: gate, op: global_avg_pool}, {name: y, op: mul, inputs: [x, gate]}"},
+    {"concat", kRow, "{name: a, op: tanh}, {name: y, op: concat, inputs: [a, x, x], attrs: {axis: 1}}"},
+    {"split", kRow, "{name: s, op: split, attrs: {axis: 1, sizes: [4, 2]}}, {name: y, op: concat, inputs: ['s:1', s], attrs: {axis: 1}}"},
+    {"slice", kRow, "{name: y, op: slice, attrs: {axis: 1, begin: 1, end: 4}}"},
+    {"select", kTokens, "{name: y, op: select, attrs: {axis: 1, index: 0}}"},
+    {"reshape", kImage, "{name: y, op: reshape, attrs: {shape: [0, 2, 60]}}"},
+    {"flatten", kImage, "{name: y, op: flatten}"},
+    {"permute", kImage, "{name: y, op: permute, attrs: {dims: [0, 2, 3, 1]}}"},
+    {"attention", kTokens, "{name: y, op: attention, inputs: [x, x, x], attrs: {heads: 2}}"},
+    {"attention", kTokens,
+     "{name: q, op: linear, attrs: {out_features: 8}}, {name: k, op: linear, inputs: [x], attrs: {out_features: 4}}, "
+     "{name: v, op: linear, inputs: [x], attrs: {out_features: 4}}, {name: y, op: attention, inputs: [q, k, v], attrs: {heads: 4, kv_heads: 2, causal: true}}"},
+    {"embedding", "{name: ids, dims: [N, S], dtype: int64}", "{name: y, op: embedding, attrs: {num_embeddings: 5, dim: 3}}"},
+    {"tensor", kTokens,
+     "{name: token, op: tensor, inputs: [x], slots: {value: class_token}}, {name: y, op: concat, inputs: [token, x], attrs: {axis: 1}}"},
+    {"fake_quantize", kRow, "{name: y, op: fake_quantize, attrs: {scale: 0.05, zero_point: 64}}"},
+    {"fake_conv2d", kImage, "{name: y, op: fake_conv2d, attrs: {out_channels: 3, kernel: [3, 3]}}"},
+    {"fake_linear", kRow, "{name: y, op: fake_linear, attrs: {out_features: 3}}"},
+};
+
+/// Ops on integers have no float64 form; the others of int8 training round, so that differences of outputs are steps.
+bool integer(const std::string& op) { return op[0] == 'q' || op == "dequantize"; }
+bool rounds(const std::string& op) { return op.starts_with("fake_"); }
+
+at::Tensor wave(const std::vector<std::int64_t>& shape, double step) {
+  std::int64_t n = 1;
+  for (const std::int64_t size : shape) n *= size;
+  return at::arange(1, n + 1, at::TensorOptions().dtype(at::kDouble)).mul(step).sin().mul(1.3).reshape(shape).contiguous();
+}
+
+exec::Model build(const Sample& sample) {
+  std::string text = "inputs: [" + std::string(sample.inputs) + "]\nnodes: [" + sample.nodes + "]\noutputs: [{name: out, value: " + sample.output + "}]\n";
+  if (std::string(sample.op) == "tensor") text += "tensors: [{name: class_token, shape: [1, 1, 6]}]\n";
+  exec::Model model = exec::make_model(graph::from_yaml(text, sample.op), 1);
+  model.to(at::kDouble);
+  double step = 0.31;
+  for (auto& [name, tensor] : model.tensors)
+    if (!name.ends_with("running_var")) tensor.copy_(wave(tensor.sizes().vec(), step += 0.13));
+  return model;
+}
+
+at::Tensor input_of(const exec::Model& model) {
+  const graph::Input& input = model.graph.inputs[0];
+  std::vector<std::int64_t> shape;
+  for (const graph::Dim& dim : input.type.dims) shape.push_back(dim.evaluate({{"N", 3}, {"S", 4}}));
+  if (input.type.dtype == graph::DType::kI64) return at::arange(12).fmod(5).reshape(shape);
+  return wave(shape, 0.77);
+}
+
+/// The outputs against fixed weights, so that every element counts.
+at::Tensor loss(exec::Model& model, const at::Tensor& x, const exec::PlanOptions& options) {
+  const exec::RunContext context{.training = true, .step = 2, .seed = 9, .update_statistics = false};
+  const at::Tensor y = exec::Executor(model).run({x}, context, options).at(0);
+  REQUIRE((y.scalar_type() == at::kDouble));
+  return y.mul(wave(y.sizes().vec(), 0.53)).sum();
+}
+
+/// Largest difference between the gradient and the central difference, over at most 12 elements.
+double worst(exec::Model& model, at::Tensor x, const at::Tensor& tensor, const at::Tensor& gradient, const exec::PlanOptions& options) {
+  const c10::NoGradGuard off;
+  at::Tensor flat = tensor.view({-1});
+  const at::Tensor expected = gradient.contiguous().view({-1});
+  const std::int64_t stride = std::max<std::int64_t>(1, flat.numel() / 12);
+  double most = 0;
+  for (std::int64_t i = 0; i < flat.numel(); i += stride) {
+    const double at = flat[i].item<double>(), h = 1e-5;
+    double sides[2];
+    for (const int side : {0, 1}) {
+      flat[i].fill_(at + (side ? h : -h));
+      sides[side] = loss(model, x, options).item<double>();
+    }
+    flat[i].fill_(at);
+    most = std::max(most, std::abs((sides[1] - sides[0]) / (2 * h) - expected[i].item<double>()));
+  }
+  return most;
+}
+
+}  // namespace
+
+TEST_CASE("exec: every op has a kernel, and its float form is tested here") {
+  std::set<std::string> here;
+  for (const Sample& sample : kSamples) here.insert(sample.op);
+  for (const graph::Op* op : graph::ops()) {
+    CAPTURE(op->name);
+    CHECK_NOTHROW(core::body<exec::MakeKernel>("kernel", op->name));
+    CHECK(here.count(op->name) == (integer(op->name) ? 0 : 1));
+  }
+}
+
+TEST_CASE("exec: every op runs in float64, and its gradients are those of finite differences") {
+  for (const Sample& sample : kSamples) {
+    CAPTURE(sample.nodes);
+    for (const exec::PlanOptions options : {exec::PlanOptions{.training = true, .channels_last = true, .fuse = true},
+                                            exec::PlanOptions{.training = true, .channels_last = false, .fuse = false}}) {
+      exec::Model model = build(sample);
+      at::Tensor x = input_of(model);
+      if (rounds(sample.op)) {
+        loss(model, x, options);
+        continue;
+      }
+      model.require_grad(true);
+      if (x.is_floating_point()) x.requires_grad_(true);
+      loss(model, x, options).backward();
+      if (x.requires_grad()) CHECK(worst(model, x, x.detach(), x.grad(), options) <= 1e-7);
+      for (const std::string& name : model.parameters()) {
+        CAPTURE(name);
+        const at::Tensor& tensor = model.tensors.at(name);
+        REQUIRE(tensor.grad().defined());
+        CHECK(worst(model, x, tensor.detach(), tensor.grad(), options) <= 1e-7);
+      }
+    }
+  }
+}
+
+TEST_CASE("exec: a tensor that several slots share collects the gradients of all, rows of one those of their own") {
+  graph::Graph graph = graph::from_yaml(R"(
+inputs: [{name: x, dims: [N, 4]}]
+tensors:
+  - {name: shared, shape: [8, 4]}
+nodes:
+  - {name: q, op: linear, attrs: {out_features: 4}, slots: {weight: "shared[0:4]", bias: ~}}
+  - {name: k, op: linear, inputs: [x], attrs: {out_features: 4}, slots: {weight: "shared[4:8]", bias: ~}}
+  - {name: both, op: mul, inputs: [q, k]}
+  - {name: y, op: linear, attrs: {out_features: 8}, slots: {weight: shared, bias: ~}}
+outputs: [{name: out, value: y}]
+)",
+                                        "shared.yaml");
+  exec::Model model = exec::make_model(std::move(graph), 1);
+  model.to(at::kDouble);
+  model.tensors.at("shared").copy_(wave({8, 4}, 0.4));
+  model.require_grad(true);
+  const exec::PlanOptions options{.training = true};
+  const at::Tensor x = input_of(model);
+  loss(model, x, options).backward();
+  const at::Tensor& tensor = model.tensors.at("shared");
+  CHECK(worst(model, x, tensor.detach(), tensor.grad(), options) <= 1e-7);
+  CHECK(model.parameters() == std::vector<std::string>{"shared"});
+}
