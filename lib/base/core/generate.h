@@ -39,13 +39,15 @@ struct Section {
 };
 /// Arguments, options at the top level, a section a group, and the common ones last.
 std::vector<Section> sections(const KnownOptions& known, CommandOptions& options);
-/// "-o", "--output" ...
+/// "-o", "--output" ...: the letter, the alias, the dotted path where it is not the alias.
 std::vector<std::string> spellings(const Entry& entry);
+/// The same as people read them: a bool that is on is told as "--[no-]verify".
+std::vector<std::string> shown_spellings(const Entry& entry);
 /// "FILE", "N", "" for a bool.
 std::string value_word(const Entry& entry);
 /// Names that the option's value may have: choices, registered cards.
 std::vector<std::string> value_names(const Entry& entry);
-/// "default 0.003, in [0, 1], one of a, b; only with sgd"
+/// "default 0.003; in [0, 1]; with optimizer sgd"
 std::string remarks(const KnownOptions::Known& option);
 
 }  // namespace ds::core

@@ -54,7 +54,7 @@ std::string usage_line(const ToolSpec& spec, const KnownOptions& known) {
 
 std::string option_line(const KnownOptions::Known& option) {
   const Entry& entry = option.entry;
-  const std::vector<std::string> names = spellings(entry);
+  const std::vector<std::string> names = shown_spellings(entry);
   std::string head = entry.field.positional ? value_word(entry) : fmt::format("{}", fmt::join(names, ", "));
   if (!entry.field.positional && entry.field.letter == 0) head = "    " + head;
   if (!entry.field.positional && !is_bool(entry)) head += " " + value_word(entry);
@@ -66,12 +66,12 @@ std::string option_line(const KnownOptions::Known& option) {
 
 const std::vector<Answer>& answers() {
   static const std::vector<Answer> all = {
-      {"help", "", "this text", 'h'},
-      {"help-all", "", "all options"},
-      {"version", "", "name and version"},
-      {"print-config", "", "the resolved config with the origin of each value, and end"},
-      {"list", "KIND [GLOB]", "registered names of a kind, such as --list architecture 'res*', and end"},
-      {"generate", "WHAT", fmt::format("print {}, and end", fmt::join(generators(), ", "))},
+      {"help", "", "print examples and the common options", 'h'},
+      {"help-all", "", "print examples and all options"},
+      {"version", "", "print name and version"},
+      {"print-config", "", "print the resolved config with the origin of each value"},
+      {"list", "[KIND [GLOB]]", "print what can be chosen of a kind, such as --list architecture 'res*'; without KIND the kinds"},
+      {"generate", "WHAT", fmt::format("print one of {}", fmt::join(generators(), ", "))},
   };
   return all;
 }
@@ -114,7 +114,16 @@ std::vector<std::string> spellings(const Entry& entry) {
   std::vector<std::string> names;
   if (entry.field.letter != 0) names.push_back(std::string("-") + entry.field.letter);
   if (!entry.field.alias.empty()) names.push_back("--" + entry.field.alias);
-  if (entry.field.alias != entry.path) names.push_back("--" + entry.path);
+  // Dashes and underscores are the same to the parser: --batch-size is not told a second time as --batch_size.
+  if (folded_path(entry.field.alias) != folded_path(entry.path)) names.push_back("--" + entry.path);
+  return names;
+}
+
+std::vector<std::string> shown_spellings(const Entry& entry) {
+  std::vector<std::string> names = spellings(entry);
+  if (!is_bool(entry) || !*std::get<bool*>(entry.target)) return names;
+  for (std::string& name : names)
+    if (name.compare(0, 2, "--") == 0) name = "--[no-]" + name.substr(2);
   return names;
 }
 
@@ -139,18 +148,46 @@ std::vector<std::string> value_names(const Entry& entry) {
   return names;
 }
 
+namespace {
+
+/// The default as a flag would say it: a list without brackets, a text without quotes; "" where there is none.
+std::string default_text(const Entry& entry) {
+  if (entry.field.required) return "";
+  if (entry.choice != nullptr && entry.choice->name.empty()) return "none";
+  if (is_bool(entry)) return *std::get<bool*>(entry.target) ? "true" : "";
+  if (entry.target.index() == 2 && std::isnan(*std::get<double*>(entry.target))) return "";
+  if (entry.target.index() == 3) return *std::get<std::string*>(entry.target);
+  const std::string text = entry_text(entry);
+  if (!is_list(entry)) return text;
+  std::string out;
+  for (const char c : text)
+    if (c != '[' && c != ']' && c != ' ') out += c;
+  return out;
+}
+
+/// "in [1, 64] pixels", "at least 0", "only 8", "in seconds", or "".
+std::string limits_text(const Field& field) {
+  if (field.min == field.max) return fmt::format("only {}", field.min);
+  std::string range = range_text(field);
+  // "a number of at least 1" reads well in an error; here "at least 1" does.
+  if (range.compare(0, 3, "of ") == 0) range = range.substr(3);
+  if (field.unit.empty()) return range;
+  return (range.empty() ? "in" : range) + " " + field.unit;
+}
+
+}  // namespace
+
 std::string remarks(const KnownOptions::Known& option) {
   const Entry& entry = option.entry;
   std::vector<std::string> notes;
   if (entry.field.required) notes.emplace_back("required");
-  const std::string shown = entry.choice != nullptr && entry.choice->name.empty() ? "none" : entry_text(entry);
-  if (!entry.field.required && shown != "\"\"" && shown != "[]" && !(is_bool(entry) && shown == "false")) notes.push_back("default " + shown);
-  // "a number of at least 1" reads well in an error; here "at least 1" does.
-  if (const std::string range = range_text(entry.field); !range.empty()) notes.push_back(range.compare(0, 3, "of ") == 0 ? range.substr(3) : range);
-  if (!entry.field.unit.empty()) notes.push_back("in " + entry.field.unit);
+  if (const std::string text = default_text(entry); !text.empty()) notes.push_back("default " + text);
+  if (const std::string limits = limits_text(entry.field); !limits.empty()) notes.push_back(limits);
   const std::vector<std::string> names = value_names(entry);
   if (entry.choice != nullptr && names.size() > 8) {
     notes.push_back(fmt::format("one of {} names: --list {}", names.size(), entry.choice->kind));
+  } else if (names.size() == 1) {
+    notes.push_back("only " + names[0]);
   } else if (!names.empty()) {
     notes.push_back(fmt::format("one of {}", fmt::join(names, ", ")));
   }
@@ -173,7 +210,7 @@ std::string help_text(const ToolSpec& spec, CommandOptions& options, bool all) {
     }
     if (!lines.empty()) out += fmt::format("\n{}:\n{}", section.title, lines);
   }
-  out += "\nAnswers:\n";
+  out += "\nInstead of running:\n";
   for (const Answer& answer : answers()) {
     const std::string letter = answer.letter != 0 ? fmt::format("  -{}, ", answer.letter) : "      ";
     out += wrapped(letter + "--" + answer.name + (answer.value.empty() ? "" : " " + answer.value), answer.doc);
