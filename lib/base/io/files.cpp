@@ -72,12 +72,13 @@ struct Temporary {
 
 struct Target {
   std::string path;  ///< symbolic links resolved
-  bool exists = false;
+  bool exists = false, overwrite = false;
   mode_t mode = 0;
 };
 
 Target target_of(const std::string& path, bool overwrite) {
   Target target{path};
+  target.overwrite = overwrite;
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) {
     if (lstat(path.c_str(), &status) == 0) throw Error(Exit::kUsage, path, "is a symbolic link to nothing");
@@ -115,8 +116,8 @@ bool replace_unnamed(const Target& target, const std::function<void(Sink&)>& wri
   const std::string self = fmt::format("/proc/self/fd/{}", fd.fd);
   if (!target.exists) {
     if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, target.path.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
-    if (errno == EEXIST) throw Error(Exit::kUsage, target.path, "was made by another process meanwhile", "-f overwrites it");
-    return false;  // no /proc, or no links here: the named way says why
+    if (errno != EEXIST) return false;  // no /proc, or no links here: the named way says why
+    if (!target.overwrite) throw Error(Exit::kUsage, target.path, "was made by another process meanwhile", "-f overwrites it");
   }
   Temporary temporary(temporary_name(target.path));
   if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, temporary.name.c_str(), AT_SYMLINK_FOLLOW) != 0) return false;

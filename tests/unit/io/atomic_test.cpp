@@ -205,3 +205,18 @@ TEST_CASE("io: write_file and write_atomically replace whole files") {
   CHECK(io::read_file(folder / "b") == "two");
   CHECK(folder.files().size() == 2);
 }
+
+TEST_CASE("io: a file that another process makes meanwhile is replaced where that is asked for, else kept") {
+  const Folder folder;
+  const auto write = [&](const std::string& path) {
+    return [path](io::Sink& sink) {
+      spill(path, "other");
+      sink.write("mine", 4);
+    };
+  };
+  io::replace_file(folder / "a", true, write(folder / "a"));
+  CHECK(io::read_file(folder / "a") == "mine");
+  CHECK(code_of([&] { io::replace_file(folder / "b", false, write(folder / "b")); }) == Exit::kUsage);
+  CHECK(io::read_file(folder / "b") == "other");
+  CHECK(folder.files().size() == 2);
+}
