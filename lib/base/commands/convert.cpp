@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/core/digest.h"
 #include "base/core/error.h"
+#include "base/graph/graph.h"
+#include "base/io/files.h"
 
 namespace ds::commands {
 namespace convert {
@@ -13,6 +16,25 @@ namespace convert {
 bool is_checkpoint_name(const std::string& path) {
   const std::string extension = std::filesystem::path(path).extension().string();
   return path == "-" || extension == ".h5" || extension == ".hdf5" || extension == ".partial";
+}
+
+bool is_graph_name(const std::string& path) {
+  const std::string extension = std::filesystem::path(path).extension().string();
+  return extension == ".yaml" || extension == ".yml";
+}
+
+/// The graph alone, in the form that people write and ds-train --model graph reads.
+void write_graph(const ConvertCommand& options, core::Record& record) {
+  const std::string& input = options.inputs[0];
+  io::check_output(options.output, {input}, options.common.force);
+  const io::Checkpoint checkpoint = io::load_input(input, {.verify = options.verify, .tensors = false});
+  record.input("model", checkpoint.path, checkpoint.digest);
+  const graph::Graph graph = graph::from_json(checkpoint.graph, checkpoint.path);
+  graph::verify(graph, checkpoint.path);
+  if (options.common.dry_run) return;
+  const std::string text = graph::to_yaml(graph);
+  io::write_file(options.output, text);
+  record.output("graph", io::absolute(options.output), core::sha256_hex(text));
 }
 
 void verify(const ConvertCommand& options, core::Record& record) {
@@ -52,6 +74,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
   if (options.inspect) inspect(options, record);
   else if (options.diff) diff(options, record);
   else if (options.output.empty()) verify(options, record);
+  else if (is_graph_name(options.output)) write_graph(options, record);
   else rewrite(options, record);
 }
 
@@ -68,7 +91,13 @@ void ConvertCommand::fields(core::Fields& f) {
          .required = true,
          .path = true},
         inputs);
-  f.add({.name = "output", .doc = "checkpoint to write, or -", .letter = 'o', .value_name = "FILE", .flag_only = true, .path = true}, output);
+  f.add({.name = "output",
+         .doc = "checkpoint to write, or -; a name that ends in .yaml gets the graph alone",
+         .letter = 'o',
+         .value_name = "FILE",
+         .flag_only = true,
+         .path = true},
+        output);
   f.add({.name = "inspect", .doc = "show what the checkpoint holds", .flag_only = true}, inspect);
   f.add({.name = "diff", .doc = "compare two checkpoints; exit 0 if the models are equal, 5 if not", .flag_only = true}, diff);
   f.add({.name = "verify", .doc = "check what is read; with nothing else to do, compute every digest anew, SHA-256 too", .flag_only = true}, verify);
@@ -88,8 +117,9 @@ void ConvertCommand::check() const {
   if (std::count(inputs.begin(), inputs.end(), "-") > 1) fail("FILE", "two inputs are -, at most one can be stdin");
   if (output.empty() && (drop_history || drop_state)) fail("--drop-history, --drop-state", "they change what is written, and nothing is");
   if (diff && !verify) fail("--no-verify", "contradicts --diff");
-  if (!output.empty() && !convert::is_checkpoint_name(output))
-    fail(output, fmt::format("unknown format '{}', expected a name that ends in .h5", std::filesystem::path(output).extension().string()));
+  if (!output.empty() && !convert::is_checkpoint_name(output) && !convert::is_graph_name(output))
+    fail(output, fmt::format("unknown format '{}', expected a name that ends in .h5, or .yaml for the graph",
+                             std::filesystem::path(output).extension().string()));
 }
 
 }  // namespace ds::commands

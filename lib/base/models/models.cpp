@@ -56,11 +56,12 @@ graph::Graph build(const core::Choice& choice, std::int64_t num_classes, std::in
   options->check();
   try {
     graph::Graph graph = make(*options);
+    if (!graph.meta.empty()) return graph;  // a file's own
     graph.meta = {{"arch", choice.name}, {"options", details::options_json(*options)}};
     if (dropout >= 0) graph.meta["options"]["dropout"] = dropout;
     return graph;
   } catch (const Error& e) {
-    if (e.code() != Exit::kInput) throw;  // a node that does not fit: the sizes are the user's
+    if (e.code() != Exit::kInput || !e.where().starts_with("node ")) throw;  // a node that does not fit: the sizes are the user's
     throw Error(Exit::kUsage, "model." + choice.key,
                 fmt::format("'{}' does not fit images of {}x{}x{}: {}: {}", choice.name, options->in_channels, options->height, options->width_px,
                             e.where(), e.message()),

@@ -15,7 +15,7 @@ struct ArchOptions : core::Options {
   void fields(core::Fields& f) override;
 };
 
-/// Kind "architecture"; the body takes its options with all sizes set.
+/// Kind "architecture"; the body takes its options with all sizes set. A graph that comes with `meta` keeps it.
 using Build = graph::Graph(const core::Options& options);
 
 /// Registers an architecture: card and body in one, since both are torch-free.
@@ -29,7 +29,8 @@ struct Architecture {
 };
 
 /// Builds the graph of a chosen architecture, with the sizes of the data filled in where the options leave them 0.
-/// Throws ds::Error(kUsage) where the sizes do not fit the architecture.
+/// Throws ds::Error(kUsage) where the sizes do not fit the architecture, kInput where a file that describes the net cannot be read or does
+/// not fit the data.
 graph::Graph build(const core::Choice& choice, std::int64_t num_classes, std::int64_t channels, std::int64_t height, std::int64_t width,
                    double dropout = -1);
 

@@ -76,6 +76,7 @@ TEST_CASE("models: every architecture builds, verifies, and loses channels where
   for (const core::Card& card : core::cards("architecture")) {
     CAPTURE(card.name);
     CHECK(!card.summary.empty());
+    if (card.name == "graph") continue;  // graph_file_test.cpp
     const graph::Graph g = make(card.name, {3, 32, 32}, 7);
     CHECK_NOTHROW(graph::verify(g, card.name));
     CHECK(g.meta["arch"] == card.name);

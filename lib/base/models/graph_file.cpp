@@ -1,0 +1,56 @@
+// A net that a user wrote as a file: the YAML form of graphs, without compiling.
+#include <fmt/format.h>
+
+#include "base/core/error.h"
+#include "base/io/files.h"
+#include "base/models/models.h"
+
+namespace ds::models::graph_file {
+
+constexpr std::int64_t kMostBytes = 16 << 20;
+
+struct Options : ArchOptions {
+  std::string file;
+  void fields(core::Fields& f) override {
+    ArchOptions::fields(f);
+    f.add({.name = "file", .doc = "YAML file with inputs, nodes and outputs (ds-convert net.h5 -o net.yaml writes one)", .value_name = "FILE", .path = true},
+          file);
+  }
+};
+
+/// The data's images and classes must fit what the file states. Sizes that it leaves open become those of the data, as in every other net.
+void fit(graph::Graph& graph, const Options& o) {
+  const auto fail = [&](const std::string& what) { throw Error(Exit::kInput, o.file, what, "change the file, or choose other data"); };
+  if (graph.inputs.size() != 1) fail(fmt::format("{} inputs, expected one: an image", graph.inputs.size()));
+  graph::ValueType& image = graph.inputs[0].type;
+  const std::int64_t sizes[] = {o.in_channels, o.height, o.width_px};
+  bool fits = image.dtype == graph::DType::kF32 && image.dims.size() == 4 && !image.dims[0].is_known();
+  for (std::size_t i = 0; fits && i < 3; ++i) fits = !image.dims[i + 1].is_known() || image.dims[i + 1].value() == sizes[i];
+  if (!fits) {
+    fail(fmt::format("input '{}' is {}, the data have float32[N, {}, {}, {}]", graph.inputs[0].name, graph::type_text(image), o.in_channels, o.height,
+                     o.width_px));
+  }
+  for (std::size_t i = 0; i < 3; ++i) image.dims[i + 1] = sizes[i];
+  graph::verify(graph, "");
+  if (graph.outputs.empty()) fail("no outputs, expected the scores of the classes");
+  const graph::ValueType scores = graph::infer_types(graph).at(graph.outputs[0].value);
+  if (scores.dims.size() != 2 || !(scores.dims[1] == graph::Dim(o.num_classes)))
+    fail(fmt::format("output '{}' is {}, expected [N, {}]: a score for each of the data's classes", graph.outputs[0].name, graph::type_text(scores),
+                     o.num_classes));
+}
+
+graph::Graph build(const core::Options& base) {
+  const auto& o = static_cast<const Options&>(base);
+  if (o.file.empty()) throw Error(Exit::kUsage, "model.file", "is required: the YAML file with the graph");
+  graph::Graph graph = graph::from_yaml(io::read_file(o.file, kMostBytes), o.file);
+  fit(graph, o);
+  if (o.dropout >= 0)
+    for (graph::Node& node : graph.nodes)
+      if (node.op == "dropout") node.attrs["p"] = o.dropout;
+  if (graph.meta.empty()) graph.meta = {{"arch", "graph"}};  // not the path: the same net has the same digest wherever it lies
+  return graph;
+}
+
+const Architecture entry = Architecture::make<Options>("graph", "the net that a YAML file describes: --model.file net.yaml", "", build);
+
+}  // namespace ds::models::graph_file
