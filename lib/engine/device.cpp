@@ -39,7 +39,8 @@ std::string select_device(const std::string& request) {
   if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr)
     throw Error(Exit::kResource, "--device", std::string("the CUDA part of LibTorch cannot be loaded: ") + dlerror(),
                 "run scripts/setup.sh --cuda, or use --device cpu");
-  return settled() = "cuda:" + std::to_string(index);
+  // A result must never say of itself that it was made on a GPU when it was not.
+  throw Error(Exit::kResource, "--device", "GPU " + std::to_string(index) + " is there, but this build has kernels for the CPU alone", "use --device cpu");
 }
 
 const std::string& device() { return settled(); }

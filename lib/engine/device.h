@@ -7,9 +7,9 @@ namespace ds::engine {
 /// Number of GPUs that the driver (libcuda.so.1) offers; 0 where there is no driver. Loads no LibTorch library.
 int gpu_count();
 
-/// "cpu" or "cuda:N" for --device auto|cpu|cuda[:N], and loads libtorch_cuda.so in the latter case. `auto` is the CPU, since the
-/// executor's kernels are written for it. Call it once, before any ATen call: ATen registers devices on its first use.
-/// Throws ds::Error(kResource) where no such GPU is usable.
+/// "cpu" for --device auto|cpu. For cuda[:N] the driver is asked first, then libtorch_cuda.so is loaded, and then ds::Error(kResource) is
+/// thrown: the executor's kernels are written for the CPU. Each of the three ways to fail says which it was.
+/// Call it once, before any ATen call: ATen registers devices on its first use.
 std::string select_device(const std::string& request);
 /// What select_device settled; "cpu" before.
 const std::string& device();
