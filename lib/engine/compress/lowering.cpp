@@ -112,6 +112,11 @@ LoweringPlan plan_lowering(const Graph& g, const std::set<std::string>& skip) {
   return plan;
 }
 
+at::Tensor slot_value(const exec::Model& model, const graph::Slot& slot) {
+  const at::Tensor& tensor = model.tensors.at(slot.tensor);
+  return slot.whole() ? tensor : tensor.narrow(slot.axis, slot.begin, slot.end - slot.begin);
+}
+
 QuantizedWeight quantize_weight(const at::Tensor& weight, const at::Tensor& bias, float x_scale) {
   const at::Tensor w = weight.detach().to(at::kFloat).contiguous();
   const std::int64_t rows = w.size(0), length = w.numel() / rows;
@@ -280,13 +285,9 @@ class Lowering {
 
   void put_weights(const Node& n, Node& q) {
     const float x_scale = range(n.inputs[0]).scale;
-    const auto slot_value = [&](const graph::Slot& slot) {
-      const at::Tensor& t = model_.tensors.at(slot.tensor);
-      return slot.whole() ? t : t.narrow(slot.axis, slot.begin, slot.end - slot.begin);
-    };
     const auto bias = n.slots.find("bias");
-    const at::Tensor b = bias == n.slots.end() ? at::Tensor() : slot_value(bias->second);
-    const QuantizedWeight w = quantize_weight(slot_value(n.slots.at("weight")), b, x_scale);
+    const at::Tensor b = bias == n.slots.end() ? at::Tensor() : slot_value(model_, bias->second);
+    const QuantizedWeight w = quantize_weight(slot_value(model_, n.slots.at("weight")), b, x_scale);
     const auto put_slot = [&](const char* slot, const at::Tensor& value, graph::Role role) {
       add_tensor(n.name + "." + slot, value, role);
       q.slots[slot] = graph::Slot{n.name + "." + slot};

@@ -28,6 +28,9 @@ LoweringPlan plan_lowering(const graph::Graph& graph, const std::set<std::string
 /// The int8 model. Weights: s_c = max|w_c| / 127 a channel, symmetric; bias: round(b / (s_x s_c)).
 exec::Model lower_to_int8(const exec::Model& model, const LoweringPlan& plan, const std::map<std::string, QParams>& ranges);
 
+/// What a slot of a node sees: the tensor, or its rows [begin, end).
+at::Tensor slot_value(const exec::Model& model, const graph::Slot& slot);
+
 /// s8 codes and scales [O] of a float weight, per output channel (axis 0), round half to even.
 struct QuantizedWeight {
   at::Tensor codes, scale;

@@ -29,7 +29,7 @@ Json weight_report(const exec::Model& before, const exec::Model& after) {
   Json rows = Json::array();
   for (const graph::Node& n : after.graph.nodes) {
     if (n.op != "qconv2d" && n.op != "qlinear") continue;
-    const at::Tensor w = before.tensors.at(before.graph.find_node(n.name)->slots.at("weight").tensor).detach().to(at::kDouble);
+    const at::Tensor w = slot_value(before, before.graph.find_node(n.name)->slots.at("weight")).detach().to(at::kDouble);
     const at::Tensor codes = after.tensors.at(n.slots.at("weight").tensor), scale = after.tensors.at(n.slots.at("weight_scale").tensor);
     std::vector<std::int64_t> shape(std::size_t(codes.dim()), 1);
     shape[0] = -1;
