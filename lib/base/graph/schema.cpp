@@ -281,6 +281,7 @@ std::vector<const Op*> ops() {
 
 void add_op(std::unique_ptr<Op> op) {
   const std::string name = op->name;
+  core::add_card({"op", name, op->summary, ""});  // for --list op: who writes a graph as YAML looks there
   if (!schemas::table().emplace(name, std::move(op)).second) throw Error(Exit::kFailure, "", fmt::format("op '{}' is registered twice", name));
 }
 
