@@ -1,13 +1,15 @@
 #include "base/commands/report.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/core/error.h"
 #include "base/core/yaml.h"
 #include "base/io/checkpoint.h"
+#include "base/io/checkpoint_format.h"
+#include "base/io/checkpoint_image.h"
 #include "base/io/files.h"
 #include "base/report/page.h"
 
@@ -15,51 +17,63 @@ namespace ds::commands {
 namespace reporting {
 
 constexpr std::int64_t kMostRecord = std::int64_t{1} << 28;
-
-bool is_hdf5(const std::string& path) {
-  static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
-  const io::Bytes bytes = io::map_file(path);
-  return bytes.size >= sizeof signature && std::equal(signature, signature + sizeof signature, reinterpret_cast<const unsigned char*>(bytes.data));
-}
+constexpr io::LoadOptions kDocuments{.tensors = false};
 
 /// A record in JSON or YAML. What is neither is an input that cannot be read, not a wrong configuration.
-report::Json read_record(const std::string& path) {
-  const std::string text = io::read_file(path, kMostRecord);
+report::Json parse_record(const std::string& text, const std::string& name) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos) throw Error(Exit::kInput, path, "is empty, expected a checkpoint or a record");
-  if (text[first] == '{') {
-    const report::Json json = report::Json::parse(text, nullptr, false);
-    if (json.is_discarded()) throw Error(Exit::kInput, path, "is neither a checkpoint (no HDF5 signature) nor a record (not JSON)");
-    return json;
-  }
+  if (first == std::string::npos) throw Error(Exit::kInput, name, "is empty, expected a checkpoint or a record");
+  if (text[first] == '{') return io::format::parse_document(text.data(), text.size(), name);
   try {
-    return core::json_from_yaml(text, path);
+    return core::json_from_yaml(text, name);
   } catch (const Error&) {
-    throw Error(Exit::kInput, path, "is neither a checkpoint (no HDF5 signature) nor a record (not YAML)");
+    throw Error(Exit::kInput, name, "is neither a checkpoint (no HDF5 signature) nor a record (not YAML)");
   }
 }
 
-std::int64_t file_bytes(const std::string& path) {
-  struct stat status {};
-  return stat(path.c_str(), &status) == 0 ? status.st_size : 0;
-}
+struct Input {
+  const std::string& given;
+  report::Collector& collector;
+  core::Record& record;
 
-void add_input(const std::string& input, report::Collector& collector, core::Record& record) {
-  if (input != "-" && !is_hdf5(input)) {
-    const std::string text = io::read_file(input, kMostRecord);
-    collector.add(read_record(input), input);
-    record.input("record", input, io::sha256(text.data(), text.size()));
-    return;
+  void add(const io::Checkpoint& checkpoint, const std::string& name, std::int64_t bytes) const {
+    collector.add(checkpoint, name, bytes);
+    record.input("model", checkpoint.path, checkpoint.digest);
   }
-  const io::Checkpoint checkpoint = io::load_input(input, {.tensors = false});
-  const bool piped = checkpoint.path == "-";
-  collector.add(checkpoint, input == "-" ? (piped ? "stdin" : checkpoint.path) : input, piped ? 0 : file_bytes(checkpoint.path));
-  record.input("model", checkpoint.path, checkpoint.digest);
-}
+
+  /// The model that a record on stdin tells of is the input, as for every tool; a record that made none, such as ds-bench's, is one itself.
+  void add_stdin() const {
+    const io::Bytes bytes = io::read_stdin();
+    if (bytes.size == 0) throw Error(Exit::kInput, "-", "stdin is empty, expected a record or a checkpoint", "did the tool before it fail?");
+    if (io::has_signature(bytes)) return add(io::load_image(bytes, "-", kDocuments), "stdin", static_cast<std::int64_t>(bytes.size));
+    const std::string text(reinterpret_cast<const char*>(bytes.data), bytes.size);
+    const report::Json json = parse_record(text, "-");
+    const report::Json& outputs = report::member_at(json, "outputs");
+    if (report::text_at(outputs.is_array() && !outputs.empty() ? outputs[0] : report::Json(), "name") != "model") return add_record(json, text);
+    const io::Checkpoint checkpoint = io::load_recorded(bytes, kDocuments);
+    add(checkpoint, checkpoint.path, static_cast<std::int64_t>(std::filesystem::file_size(checkpoint.path)));
+  }
+
+  void add_record(const report::Json& json, const std::string& text) const {
+    collector.add(json, given);
+    record.input("record", given, io::sha256(text.data(), text.size()));
+  }
+
+  void add() const {
+    if (given == "-") return add_stdin();
+    const io::Bytes bytes = io::map_file(given);
+    if (io::has_signature(bytes)) return add(io::load(given, kDocuments), given, static_cast<std::int64_t>(bytes.size));
+    const std::string text = io::read_file(given, kMostRecord);
+    add_record(parse_record(text, given), text);
+  }
+};
 
 void write(const ReportCommand& options, const std::string& page, core::Record& record) {
-  if (options.output == "-") io::write_stdout([&](io::Sink& sink) { sink.write(page.data(), page.size()); });
-  else io::replace_file(options.output, options.common.force, [&](io::Sink& sink) { sink.write(page.data(), page.size()); });
+  const auto put = [&](io::Sink& sink) { sink.write(page.data(), page.size()); };
+  if (options.output == "-")
+    io::write_stdout(put);
+  else
+    io::replace_file(options.output, options.common.force, put);
   record.output("report", options.output, io::sha256(page.data(), page.size()));
 }
 
@@ -67,23 +81,17 @@ void run(const core::CommandOptions& base, core::Record& record) {
   const auto& options = static_cast<const ReportCommand&>(base);
   if (!options.output.empty()) io::check_output(options.output, options.inputs, options.common.force);
   report::Collector collector;
-  for (const std::string& input : options.inputs) add_input(input, collector, record);
+  for (const std::string& input : options.inputs) Input{input, collector, record}.add();
   const report::Facts facts = collector.finish();
   if (facts.models.empty()) throw Error(Exit::kInput, options.inputs[0], "tells of no model");
+  record["models"] = report::Json::array();
+  for (const report::Model& m : facts.models) record["models"].push_back(report::figures(m));
   const report::Table table = report::headline(facts);
   if (options.common.format == "table") record.text = table.text();
   if (options.common.format == "md") record.text = table.markdown();
-  if (options.common.format == "csv") record.text = table.csv();
-  record["models"] = report::Json::array();
-  for (const report::Model& m : facts.models) {
-    report::Json row = {{"name", m.name}, {"digest", m.digest}, {"dominated", m.dominated}};
-    if (m.score) row["top1"] = m.score->top1, row["split"] = m.score->split;
-    if (m.latency) row["latency_p50_s"] = m.latency->p50;
-    if (m.tensor_bytes > 0) row["tensor_bytes"] = static_cast<std::int64_t>(m.tensor_bytes);
-    record["models"].push_back(row);
-  }
+  if (options.common.format == "csv") record.text = report::csv(report::figure_keys(), record["models"]);
   if (options.common.dry_run || options.output.empty()) return;
-  write(options, report::html(facts, {options.title, core::invocation().argv}), record);
+  write(options, report::html(facts, {options.title}), record);
 }
 
 const core::BaseCommand command{"report", run};
@@ -99,7 +107,12 @@ void ReportCommand::fields(core::Fields& f) {
          .required = true,
          .path = true},
         inputs);
-  f.add({.name = "output", .doc = "HTML file to write, or -; without it only the table of models is told", .letter = 'o', .value_name = "FILE", .flag_only = true, .path = true},
+  f.add({.name = "output",
+         .doc = "HTML file to write, or -; without it only the table of models is told",
+         .letter = 'o',
+         .value_name = "FILE",
+         .flag_only = true,
+         .path = true},
         output);
   f.add({.name = "title", .doc = "heading of the page; default: the architecture and the data", .alias = "title", .value_name = "TEXT"}, title);
   common.fields(f);

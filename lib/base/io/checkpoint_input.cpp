@@ -49,8 +49,11 @@ Checkpoint load_input(const std::string& path_or_dash, const LoadOptions& option
   if (path_or_dash != "-") return load(path_or_dash, options);
   const Bytes bytes = read_stdin();
   if (bytes.size == 0) throw Error(Exit::kInput, "-", "stdin is empty, expected a record or a checkpoint", "did the tool before it fail?");
-  if (has_signature(bytes)) return load_image(bytes, "-", options);
-  const Output output = first_output(bytes);
+  return has_signature(bytes) ? load_image(bytes, "-", options) : load_recorded(bytes, options);
+}
+
+Checkpoint load_recorded(const Bytes& record, const LoadOptions& options) {
+  const Output output = first_output(record);
   Checkpoint checkpoint = load(output.path, options);
   if (!output.digest.empty() && output.digest != checkpoint.digest)
     throw Error(Exit::kInput, output.path, fmt::format("has root digest {}, the record on stdin says {}", checkpoint.digest, output.digest),

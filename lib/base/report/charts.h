@@ -23,30 +23,25 @@ struct Series {
 struct LineChart {
   std::string title, x_label;
   double width = 520, height = 280;
-  bool percent = false;        ///< values are shares, shown in percent
+  bool percent = false;  ///< values are shares, shown in percent
   bool markers = true;
 };
 /// Lines over steps. Long ones are thinned to 240 points; values that are not finite are left out.
 std::string line_chart(const std::vector<Series>& series, const LineChart& chart);
 
-/// Accuracy with interval against latency (or bytes, where not all models have a latency); areas tell bytes; dominated models are grey.
-/// "" where fewer than two models have the figures.
-std::string scatter(const std::vector<Model>& models);
+/// Accuracy with interval against latency (or bytes, where not all models have a latency); areas tell bytes; dominated models are dashed.
+/// "" where fewer than two models have the figures. `small`: for a screen as wide as a hand.
+std::string scatter(const std::vector<Model>& models, bool small);
 
-/// Up to 30 classes: the matrix with counts and, beside its rows, the accuracy of each class. More: a map without counts.
+/// Up to 30 classes: the matrix with counts. More: a map without counts.
 std::string confusion_chart(const Confusion& confusion, const std::vector<std::string>& labels, const std::string& name);
-/// Bars of the classes that do worst, for many classes.
+/// Bars with the accuracy of each class: in the matrix's order and as high as its rows where that has counts, else of the `most` that do worst.
 std::string class_bars(const Confusion& confusion, const std::vector<std::string>& labels, const std::string& name, std::size_t most = 20);
 
 /// An interval on a scale that all rows of a table share.
 std::string interval(const Score& score, const Axis& axis, int model);
 
-/// The steps from top to bottom, each a box, with lines from parents to children.
-std::string provenance_chart(const Facts& facts);
-
-/// Words of a command line as one would type them.
-std::string command_line(const std::vector<std::string>& argv);
-/// Text in lines of at most `width` characters, broken at spaces where there are some.
-std::vector<std::string> wrapped(const std::string& text, std::size_t width);
+/// "402 µs": as seconds_text, with the letter that paper has.
+std::string time_text(double seconds);
 
 }  // namespace ds::report

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "base/core/error.h"
+#include "base/core/interval.h"
 #include "base/graph/graph.h"
 
 namespace ds::report {
@@ -27,53 +29,44 @@ const Json& member_at(const Json& json, const char* key) {
   return found == json.end() ? none : *found;
 }
 
-const Model* Facts::find(const std::string& digest) const {
-  const auto found = std::find_if(models.begin(), models.end(), [&](const Model& m) { return m.digest == digest; });
-  return found == models.end() || digest.empty() ? nullptr : &*found;
-}
+std::vector<std::string> strings_at(const Json& json, const char* key) { return strings_of(member_at(json, key)); }
 
-std::pair<double, double> wilson(double p, double n) {
-  const double z = 1.959963984540054, scale = 1 / (1 + z * z / n), centre = p + z * z / (2 * n);
-  const double half = z * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-  return {std::max(0.0, scale * (centre - half)), std::min(1.0, scale * (centre + half))};
-}
-
-void mark_dominated(std::vector<Model>& models) {
-  const auto figures = [](const Model& m) {
-    return std::vector<double>{m.score ? -m.score->top1 : NAN, m.latency ? m.latency->p50 : 0, m.tensor_bytes};
-  };
-  for (Model& m : models) {
-    const std::vector<double> mine = figures(m);
-    m.dominated = std::any_of(models.begin(), models.end(), [&](const Model& other) {
-      if (other.latency.has_value() != m.latency.has_value() || (other.score && m.score && other.score->split != m.score->split)) return false;
-      const std::vector<double> its = figures(other);
-      bool better = false;
-      for (std::size_t i = 0; i < mine.size(); ++i) {
-        if (!(its[i] <= mine[i])) return false;
-        better |= its[i] < mine[i];
-      }
-      return better;
-    });
-  }
-}
-
-namespace {
-
-std::vector<std::string> strings(const Json& list) {
+std::vector<std::string> strings_of(const Json& list) {
   std::vector<std::string> out;
   if (list.is_array())
     for (const Json& item : list) out.push_back(item.is_string() ? item.get<std::string>() : item.dump());
   return out;
 }
 
+const Model* Facts::find(const std::string& digest) const {
+  const auto found = std::find_if(models.begin(), models.end(), [&](const Model& m) { return m.digest == digest; });
+  return found == models.end() || digest.empty() ? nullptr : &*found;
+}
+
+namespace {
+
+constexpr std::int64_t kMostCount = std::int64_t{1} << 40;  ///< of one cell: sums of a thousand stay exact
+constexpr std::size_t kMostMistakes = 12, kMostClasses = 1000, kDigestSize = 64;
+
+/// The value of a key where it is a finite number within [low, high], else NaN.
+double number_within(const Json& json, const std::string& key, double low, double high) {
+  const double value = number_at(json, key.c_str());
+  return value >= low && value <= high ? value : NAN;
+}
+
+/// Takes a positive number for what is not known yet.
+void fill(double& known, const Json& json, const char* key) {
+  if (const double value = number_at(json, key); !std::isfinite(known) && value > 0 && std::isfinite(value)) known = value;
+}
+
 std::optional<Confusion> confusion_of(const Json& rows, const std::string& split) {
-  if (!rows.is_array() || rows.empty() || rows.size() > 1000) return std::nullopt;
+  if (!rows.is_array() || rows.empty() || rows.size() > kMostClasses) return std::nullopt;
   Confusion confusion{split, {}};
   for (const Json& row : rows) {
     if (!row.is_array() || row.size() != rows.size()) return std::nullopt;
     std::vector<std::int64_t>& counts = confusion.counts.emplace_back();
     for (const Json& count : row) {
-      if (!count.is_number_integer() || count.get<std::int64_t>() < 0) return std::nullopt;
+      if (!count.is_number_integer() || count < 0 || count > kMostCount) return std::nullopt;
       counts.push_back(count.get<std::int64_t>());
     }
   }
@@ -93,7 +86,9 @@ void read_pixels(const Json& entry, Mistake& mistake) {
   }
   const std::int64_t plane = dims[1] * dims[2];
   if (hex.size() != static_cast<std::size_t>(2 * dims[0] * plane) || hex.find_first_not_of("0123456789abcdef") != std::string::npos) return;
-  const auto digit = [&](std::int64_t i) { return hex[static_cast<std::size_t>(i)] <= '9' ? hex[static_cast<std::size_t>(i)] - '0' : hex[static_cast<std::size_t>(i)] - 'a' + 10; };
+  const auto digit = [&](std::int64_t i) {
+    return hex[static_cast<std::size_t>(i)] <= '9' ? hex[static_cast<std::size_t>(i)] - '0' : hex[static_cast<std::size_t>(i)] - 'a' + 10;
+  };
   mistake.channels = dims[0] == 3 ? 3 : 1;
   mistake.height = dims[1];
   mistake.width = dims[2];
@@ -108,20 +103,10 @@ void read_pixels(const Json& entry, Mistake& mistake) {
     for (std::uint8_t& value : mistake.pixels) value = static_cast<std::uint8_t>(value * 255 / most);
 }
 
-void read_evaluation(const Json& evaluation, Model& model) {
-  const std::string split = text_at(evaluation, "split");
-  model.confusion = confusion_of(member_at(evaluation, "confusion"), split);
-  model.mistakes_split = split;
-  const Json& wrong = member_at(evaluation, "wrong");
-  for (const Json& entry : wrong.is_array() ? wrong : Json::array()) {
-    if (model.mistakes.size() == 12) break;
-    Mistake mistake;
-    for (const auto& [key, to] : {std::pair<const char*, std::int64_t*>{"id", &mistake.id}, {"label", &mistake.label}, {"prediction", &mistake.prediction}})
-      *to = member_at(entry, key).is_number_integer() ? member_at(entry, key).get<std::int64_t>() : -1;
-    mistake.confidence = number_at(entry, "confidence");
-    read_pixels(entry, mistake);
-    model.mistakes.push_back(std::move(mistake));
-  }
+/// -1 where there is none: an index that names nothing.
+std::int64_t index_at(const Json& json, const char* key) {
+  const Json& value = member_at(json, key);
+  return value.is_number_integer() && value >= 0 && value <= kMostCount ? value.get<std::int64_t>() : -1;
 }
 
 /// Layers and sizes. A graph that cannot be read is an error: the checkpoint would be of no use to any tool.
@@ -151,15 +136,13 @@ void read_graph(const io::Checkpoint& checkpoint, const std::string& given, Mode
   }
 }
 
-std::string stem(const std::string& path) {
-  std::string name = path.substr(path.rfind('/') + 1);
-  for (const char* ending : {".h5", ".hdf5"})
-    if (name.size() > std::string(ending).size() && name.compare(name.size() - std::string(ending).size(), std::string::npos, ending) == 0)
-      name.resize(name.size() - std::string(ending).size());
-  return name;
-}
-
 }  // namespace
+
+std::string made_by(const Model& model, std::size_t step) {
+  if (step + 1 == model.provenance.size()) return model.digest;
+  const std::vector<std::string> parents = strings_at(model.provenance[step + 1], "parents");
+  return parents.empty() ? "" : parents[0];
+}
 
 // --- what is given ----------------------------------------------------------------------------------------------
 
@@ -173,17 +156,42 @@ Model& Collector::model(const std::string& digest, const std::string& path) {
   return models_.back();
 }
 
-void Collector::read_scores(const Json& metrics, const std::string& prefix, const std::string& digest) {
+void Collector::read_scores(const Json& metrics, const std::string& prefix, const std::string& digest, Scores& to) const {
   if (digest.empty()) return;
   for (const char* split : {"test", "val", "train"}) {
     const std::string key = prefix + split;
-    Score score{split, number_at(metrics, (key + "_top1").c_str()), number_at(metrics, (key + "_top1_low").c_str()),
-                number_at(metrics, (key + "_top1_high").c_str())};
+    const auto share = [&](const char* name) { return number_within(metrics, key + name, 0, 1); };
+    Score score{split, share("_top1"), share("_top1_low"), share("_top1_high")};
     if (!std::isfinite(score.top1)) continue;
-    const double n = number_at(metrics, (key + "_n").c_str());
-    if (!std::isfinite(score.low) && n > 0) std::tie(score.low, score.high) = wilson(score.top1, n);
-    Score& known = scores_[digest][split];
+    if (!(score.low <= score.top1 && score.top1 <= score.high)) {
+      score.low = score.high = NAN;
+      if (const double n = number_at(metrics, (key + "_n").c_str()); n > 0) std::tie(score.low, score.high) = core::wilson(score.top1, n);
+    }
+    Score& known = to[digest][split];
     if (!std::isfinite(known.top1) || !std::isfinite(known.low)) known = score;
+  }
+}
+
+void Collector::read_noise(const Json& layers, const std::string& digest) {
+  if (!layers.is_array() || digest.empty()) return;
+  for (const Json& layer : layers) sqnr_[digest][text_at(layer, "tensor")] = number_at(layer, "sqnr_db");
+}
+
+void Collector::read_evaluation(const Json& evaluation, Model& model) {
+  const std::string split = text_at(evaluation, "split");
+  model.confusion = confusion_of(member_at(evaluation, "confusion"), split);
+  model.mistakes_split = split;
+  read_scores({{split + "_top1", number_at(evaluation, "top1")}, {split + "_n", number_at(evaluation, "n")}}, "", model.digest, scores_);
+  const Json& wrong = member_at(evaluation, "wrong");
+  for (const Json& entry : wrong.is_array() ? wrong : Json::array()) {
+    if (model.mistakes.size() == kMostMistakes) break;
+    Mistake mistake;
+    mistake.id = index_at(entry, "id");
+    mistake.label = index_at(entry, "label");
+    mistake.prediction = index_at(entry, "prediction");
+    mistake.confidence = number_within(entry, "confidence", 0, 1);
+    read_pixels(entry, mistake);
+    model.mistakes.push_back(std::move(mistake));
   }
 }
 
@@ -191,38 +199,37 @@ void Collector::read_scores(const Json& metrics, const std::string& prefix, cons
 void Collector::read_chain(const Model& model) {
   for (std::size_t i = 0; i < model.provenance.size(); ++i) {
     const Json& step = model.provenance[i];
-    const std::vector<std::string> next = i + 1 < model.provenance.size() ? strings(member_at(model.provenance[i + 1], "parents")) : std::vector<std::string>{model.digest};
-    const std::string digest = next.empty() ? "" : next[0];
+    const std::string digest = made_by(model, i);
     const Json& metrics = member_at(step, "metrics");
-    read_scores(metrics, "", digest);
-    const std::vector<std::string> parents = strings(member_at(step, "parents"));
-    if (!parents.empty()) read_scores(metrics, "before_", parents[0]);
-    if (parents.size() > 1) read_scores(metrics, "teacher_", parents[1]);
-    if (const Json& layers = member_at(step, "layers"); layers.is_array() && !digest.empty())
-      for (const Json& layer : layers) sqnr_[digest][text_at(layer, "tensor")] = number_at(layer, "sqnr_db");
+    read_scores(metrics, "", digest, scores_);
+    const std::vector<std::string> parents = strings_at(step, "parents");
+    if (!parents.empty()) read_scores(metrics, "before_", parents[0], scores_);
+    if (parents.size() > 1) read_scores(metrics, "teacher_", parents[1], scores_);
+    read_noise(member_at(step, "layers"), digest);
   }
 }
 
 void Collector::add(const io::Checkpoint& checkpoint, const std::string& given, std::int64_t bytes) {
   Model& m = model(checkpoint.digest, given);
   if (m.checkpoint) {
-    if (m.path != given) m.aliases.push_back(given);
+    if (m.path != given && std::find(m.aliases.begin(), m.aliases.end(), given) == m.aliases.end()) m.aliases.push_back(given);
     return;
   }
   m.checkpoint = true;
   m.path = given;
   if (bytes > 0) m.file_bytes = static_cast<double>(bytes);
-  double total = 0;
-  for (const auto& [name, array] : checkpoint.tensors) total += static_cast<double>(array.bytes());
-  m.tensor_bytes = total;
+  m.tensor_bytes = 0;
+  for (const auto& [name, array] : checkpoint.tensors) m.tensor_bytes += static_cast<double>(array.bytes());
   if (!checkpoint.graph.is_null()) read_graph(checkpoint, given, m);
-  m.labels = strings(checkpoint.labels);
+  m.labels = strings_of(checkpoint.labels);
   if (checkpoint.history.is_array()) m.history = checkpoint.history;
   if (checkpoint.provenance.is_array()) m.provenance = checkpoint.provenance;
   read_evaluation(checkpoint.evaluation, m);
-  if (!m.provenance.empty())
-    if (const double p50 = number_at(member_at(m.provenance.back(), "metrics"), "latency_b1_p50_s"); p50 > 0)
-      m.noted = Latency{p50, NAN, 1, member_at(m.provenance.back(), "threads").is_number_integer() ? m.provenance.back()["threads"].get<std::int64_t>() : 0};
+  if (!m.provenance.empty()) {
+    const Json& last = m.provenance.back();
+    if (const double p50 = number_at(member_at(last, "metrics"), "latency_b1_p50_s"); p50 > 0)
+      m.noted = Latency{p50, NAN, 1, std::max<std::int64_t>(0, index_at(last, "threads"))};
+  }
   read_chain(m);
 }
 
@@ -231,18 +238,19 @@ void Collector::add_bench(const Json& record, const std::string& given) {
     const std::string digest = text_at(result, "digest");
     if (digest.empty()) throw Error(Exit::kInput, given, "a result without the digest of its model");
     Model& m = model(digest, text_at(result, "model"));
-    for (const auto& [key, to] : {std::pair<const char*, double*>{"parameters", &m.parameters}, {"macs", &m.macs}, {"tensor_bytes", &m.tensor_bytes}, {"file_bytes", &m.file_bytes}})
-      if (const double value = number_at(result, key); !std::isfinite(*to) && value > 0) *to = value;
+    fill(m.parameters, result, "parameters");
+    fill(m.macs, result, "macs");
+    fill(m.tensor_bytes, result, "tensor_bytes");
+    fill(m.file_bytes, result, "file_bytes");
     if (m.dtype.empty() && text_at(result, "engine") == "int8") m.dtype = "int8";
-    scores_.swap(told_);
-    read_scores(result, "", digest);
-    scores_.swap(told_);
+    read_scores(result, "", digest, told_);
     const Json& timings = member_at(result, "timings");
-    for (const Json& timing : timings.is_array() ? timings : Json::array()) {
-      const double batch = number_at(timing, "batch"), p50 = number_at(timing, "latency_p50_s"), threads = number_at(timing, "threads");
-      const auto known = measured_.find(digest);
-      if (!(batch > 0 && p50 > 0) || (known != measured_.end() && static_cast<double>(known->second.batch) <= batch)) continue;
-      measured_[digest] = {p50, number_at(timing, "latency_p99_s"), static_cast<std::int64_t>(batch), std::isfinite(threads) ? static_cast<std::int64_t>(threads) : 0};
+    for (const Json& entry : timings.is_array() ? timings : Json::array()) {
+      const std::int64_t batch = index_at(entry, "batch"), threads = std::max<std::int64_t>(0, index_at(entry, "threads"));
+      Timing timing{{number_at(entry, "latency_p50_s"), number_at(entry, "latency_p99_s"), batch, threads}, NAN, NAN};
+      fill(timing.throughput, entry, "throughput_per_s");
+      fill(timing.peak_memory, entry, "peak_memory_bytes");
+      if (batch > 0 && timing.latency.p50 > 0) timings_[digest].emplace(std::pair{threads, batch}, timing);
     }
   }
 }
@@ -250,8 +258,10 @@ void Collector::add_bench(const Json& record, const std::string& given) {
 void Collector::add(const Json& record, const std::string& given) {
   const auto fail = [&](const std::string& what, const std::string& hint = "") { throw Error(Exit::kInput, given, what, hint); };
   if (text_at(record, "schema").rfind("ds-record/", 0) != 0) fail("is neither a checkpoint nor a record of a ds tool");
-  if (const std::string status = text_at(record, "status"); !status.empty() && status != "done") fail("is a record with status '" + status + "', expected 'done'");
-  const std::vector<std::string> command = strings(member_at(record, "command"));
+  if (const std::string status = text_at(record, "status"); !status.empty() && status != "done")
+    fail("is a record with status '" + status + "', expected 'done'", "see what that tool said");
+  std::vector<std::string> command = strings_at(record, "command");
+  if (!command.empty()) command[0] = std::filesystem::path(command[0]).filename().string();
   if (member_at(record, "results").is_array()) {
     add_bench(record, given);
     if (!command.empty()) commands_.push_back(command);
@@ -261,168 +271,19 @@ void Collector::add(const Json& record, const std::string& given) {
   const Json& outputs = member_at(record, "outputs");
   const Json& inputs = member_at(record, "inputs");
   const bool made = outputs.is_array() && !outputs.empty() && text_at(outputs[0], "name") == "model";
-  const Json& place = made ? outputs[0] : inputs.is_array() && !inputs.empty() ? inputs[0] : Json();
+  const Json place = made ? outputs[0] : inputs.is_array() && !inputs.empty() ? inputs[0] : Json();
   const std::string digest = text_at(place, "digest");
-  if (digest.size() != 64) fail("is a record that names no model");
+  if (digest.size() != kDigestSize) fail("is a record that names no model");
   Model& m = model(digest, text_at(place, "path"));
   const Json& metrics = member_at(record, "metrics");
-  for (const auto& [key, to] : {std::pair<const char*, double*>{"parameters", &m.parameters}, {"macs", &m.macs}, {"tensor_bytes", &m.tensor_bytes}})
-    if (const double value = number_at(metrics, key); !std::isfinite(*to) && value > 0) *to = value;
-  scores_.swap(told_);
-  read_scores(metrics, "", digest);
-  scores_.swap(told_);
+  fill(m.parameters, metrics, "parameters");
+  fill(m.macs, metrics, "macs");
+  fill(m.tensor_bytes, metrics, "tensor_bytes");
+  read_scores(metrics, "", digest, told_);
   if (auto confusion = confusion_of(member_at(record, "confusion"), text_at(member_at(record, "data"), "split"))) confusions_[digest] = *confusion;
-  if (m.labels.empty()) m.labels = strings(member_at(record, "labels"));
-  if (const Json& layers = member_at(record, "layers"); layers.is_array())
-    for (const Json& layer : layers) sqnr_[digest][text_at(layer, "tensor")] = number_at(layer, "sqnr_db");
+  if (m.labels.empty()) m.labels = strings_at(record, "labels");
+  read_noise(member_at(record, "layers"), digest);
   if (!made && !command.empty()) commands_.push_back(command);
 }
-
-// --- put together -----------------------------------------------------------------------------------------------
-
-/// Orders models and steps and chooses which of several figures to show.
-class Finisher {
- public:
-  explicit Finisher(Collector& from) : from_(from) {}
-  Facts run() {
-    order();
-    name();
-    attach();
-    choose();
-    for (std::size_t i = 0; i < facts_.models.size(); ++i) chain(static_cast<int>(i));
-    resolve();
-    facts_.commands = from_.commands_;
-    mark_dominated(facts_.models);
-    return std::move(facts_);
-  }
-
- private:
-  static std::vector<std::string> ancestors(const Model& model) {
-    std::vector<std::string> all;  // nearest first
-    for (auto step = model.provenance.rbegin(); step != model.provenance.rend(); ++step)
-      for (const std::string& parent : strings(member_at(*step, "parents"))) all.push_back(parent);
-    return all;
-  }
-
-  void order() {
-    std::vector<Model>& waiting = from_.models_;
-    while (!waiting.empty()) {
-      std::size_t take = 0;
-      for (std::size_t i = 0; i < waiting.size(); ++i) {
-        const std::vector<std::string> needs = ancestors(waiting[i]);
-        const bool ready = std::none_of(waiting.begin(), waiting.end(), [&](const Model& other) {
-          return other.digest != waiting[i].digest && std::find(needs.begin(), needs.end(), other.digest) != needs.end();
-        });
-        if (ready) {
-          take = i;
-          break;
-        }
-      }
-      facts_.models.push_back(std::move(waiting[take]));
-      waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(take));
-    }
-  }
-
-  void name() {
-    std::map<std::string, int> seen;
-    for (Model& m : facts_.models) m.name = stem(m.path).empty() ? m.digest.substr(0, 12) : stem(m.path);
-    for (const Model& m : facts_.models) ++seen[m.name];
-    for (Model& m : facts_.models)
-      if (seen[m.name] > 1) m.name = stem(m.path.substr(0, m.path.rfind('/') + 1).empty() ? m.path : m.path.substr(0, m.path.rfind('/'))) + "/" + m.name;
-    seen.clear();
-    for (Model& m : facts_.models)
-      if (const int n = ++seen[m.name]; n > 1) m.name += " (" + std::to_string(n) + ")";
-  }
-
-  void attach() {
-    std::vector<Model>& models = facts_.models;
-    for (Model& m : models) {
-      m.scores = from_.scores_[m.digest];
-      for (const auto& [split, score] : from_.told_[m.digest]) m.scores[split] = score;
-      if (const auto found = from_.measured_.find(m.digest); found != from_.measured_.end()) m.measured = found->second;
-      if (const auto found = from_.confusions_.find(m.digest); found != from_.confusions_.end()) m.confusion = found->second;
-      for (const std::string& digest : ancestors(m)) {
-        const Model* parent = facts_.find(digest);
-        if (m.parent < 0 && parent && parent != &m) m.parent = static_cast<int>(parent - models.data());
-      }
-      const auto& noise = from_.sqnr_[m.digest];
-      for (Layer& layer : m.layers)
-        if (const auto found = noise.find(layer.name + ".weight"); found != noise.end()) layer.sqnr_db = found->second;
-    }
-  }
-
-  /// One split and one source of latencies for all models where that is possible.
-  void choose() {
-    const auto all = [&](auto has) { return std::all_of(facts_.models.begin(), facts_.models.end(), has); };
-    std::vector<std::string> splits = {"test", "val", "train"};
-    for (const char* split : {"val", "test"})
-      if (all([&](const Model& m) { return m.scores.count(split) > 0; })) {
-        std::stable_partition(splits.begin(), splits.end(), [&](const std::string& s) { return s == split; });
-      }
-    const bool noted = all([](const Model& m) { return m.noted.has_value(); }), measured = all([](const Model& m) { return m.measured.has_value(); });
-    for (Model& m : facts_.models) {
-      for (const std::string& split : splits)
-        if (!m.score && m.scores.count(split) > 0) m.score = m.scores.at(split);
-      m.latency = measured || !noted ? (m.measured ? m.measured : m.noted) : m.noted;
-      facts_.measured |= m.latency && m.measured && m.latency->p50 == m.measured->p50;
-    }
-  }
-
-  void chain(int index) {
-    const Model& m = facts_.models[static_cast<std::size_t>(index)];
-    int before = -1;
-    for (std::size_t i = 0; i < m.provenance.size(); ++i) {
-      const Json& record = m.provenance[i];
-      const std::vector<std::string> next = i + 1 < m.provenance.size() ? strings(member_at(m.provenance[i + 1], "parents")) : std::vector<std::string>{m.digest};
-      Step step;
-      step.tool = text_at(record, "tool").empty() ? "unknown tool" : text_at(record, "tool");
-      step.version = text_at(record, "version");
-      step.digest = next.empty() ? "" : next[0];
-      const auto key = std::pair{step.tool + " " + (step.digest.empty() ? record.dump() : step.digest), before};
-      if (const auto known = known_.find(key); known != known_.end()) {
-        before = known->second;
-      } else {
-        step.argv = strings(member_at(record, "argv"));
-        step.metrics = member_at(record, "metrics");
-        step.record = record;
-        step.unknown = strings(member_at(record, "parents"));
-        if (before >= 0) step.parents.push_back(before);
-        before = static_cast<int>(facts_.steps.size());
-        facts_.steps.push_back(std::move(step));
-        known_[key] = before;
-      }
-    }
-    if (before >= 0) facts_.steps[static_cast<std::size_t>(before)].model = index;
-  }
-
-  /// Parents that are other steps, such as a teacher's, and the data and ISA that all steps share.
-  void resolve() {
-    std::set<std::string> data, isa;
-    for (std::size_t i = 0; i < facts_.steps.size(); ++i) {
-      Step& step = facts_.steps[i];
-      std::vector<std::string> unknown;
-      for (const std::string& digest : step.unknown) {
-        const auto made = [&](int s) { return facts_.steps[static_cast<std::size_t>(s)].digest == digest; };
-        if (!step.parents.empty() && made(step.parents[0])) continue;
-        int found = -1;
-        for (std::size_t s = 0; s < i && found < 0; ++s)
-          if (made(static_cast<int>(s))) found = static_cast<int>(s);
-        if (found < 0) unknown.push_back(digest);
-        else if (std::find(step.parents.begin(), step.parents.end(), found) == step.parents.end()) step.parents.push_back(found);
-      }
-      step.unknown = unknown;
-      if (const std::string name = text_at(member_at(step.record, "data"), "name"); !name.empty()) data.insert(name);
-      if (const std::string name = text_at(step.record, "isa"); !name.empty()) isa.insert(name);
-    }
-    if (data.size() == 1) facts_.data = *data.begin();
-    if (isa.size() == 1) facts_.isa = *isa.begin();
-  }
-
-  Collector& from_;
-  Facts facts_;
-  std::map<std::pair<std::string, int>, int> known_;
-};
-
-Facts Collector::finish() { return Finisher(*this).run(); }
 
 }  // namespace ds::report

@@ -12,8 +12,7 @@ namespace ds::report {
 inline constexpr std::size_t kMostBytes = 500000;
 
 struct PageOptions {
-  std::string title;                 ///< "" = from the models and the data
-  std::vector<std::string> command;  ///< that makes this report, the last of the commands to redo all
+  std::string title;  ///< "" = from the models and the data
 };
 
 /// The whole page, well-formed as XML but for its DOCTYPE. Where it would be larger than kMostBytes, mistakes, layers, curves and matrices
@@ -22,6 +21,11 @@ std::string html(const Facts& facts, const PageOptions& options);
 
 /// The table of all models for a terminal.
 Table headline(const Facts& facts);
+/// The same figures in full: "name", "digest", "split", "top1", "top1_low", "top1_high" (shares), "parameters", "macs", "tensor_bytes",
+/// "file_bytes", "batch", "latency_p50_s", "latency_p99_s", "dominated"; without those that nobody told.
+Json figures(const Model& model);
+/// Its keys in order.
+const std::vector<std::string>& figure_keys();
 
 /// The page's style sheet.
 const char* style();

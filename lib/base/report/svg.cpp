@@ -15,7 +15,11 @@ constexpr const char* kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 std::size_t character(std::string_view text) {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
   const unsigned first = byte(0);
-  const std::size_t n = first < 0x80 ? 1 : first >= 0xC2 && first < 0xE0 ? 2 : first >= 0xE0 && first < 0xF0 ? 3 : first >= 0xF0 && first < 0xF5 ? 4 : 0;
+  const std::size_t n = first < 0x80                    ? 1
+                        : first >= 0xC2 && first < 0xE0 ? 2
+                        : first >= 0xE0 && first < 0xF0 ? 3
+                        : first >= 0xF0 && first < 0xF5 ? 4
+                                                        : 0;
   for (std::size_t i = 1; i < n; ++i)
     if ((byte(i) & 0xC0) != 0x80) return 0;
   if ((first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) > 0x9F)) return 0;
@@ -31,12 +35,18 @@ bool forbidden(std::string_view c) {
 
 const char* entity(char c) {
   switch (c) {
-    case '&': return "&amp;";
-    case '<': return "&lt;";
-    case '>': return "&gt;";
-    case '"': return "&quot;";
-    case '\'': return "&#39;";
-    default: return nullptr;
+    case '&':
+      return "&amp;";
+    case '<':
+      return "&lt;";
+    case '>':
+      return "&gt;";
+    case '"':
+      return "&quot;";
+    case '\'':
+      return "&#39;";
+    default:
+      return nullptr;
   }
 }
 
@@ -47,8 +57,10 @@ std::string clean(std::string_view text) {
   while (!text.empty()) {
     const std::size_t n = character(text);
     const std::string_view c = text.substr(0, std::max<std::size_t>(n, 1));
-    if (n == 0 || forbidden(c)) out += kReplacement;
-    else out += c;
+    if (n == 0 || forbidden(c))
+      out += kReplacement;
+    else
+      out += c;
     text.remove_prefix(c.size());
   }
   return out;
@@ -57,8 +69,10 @@ std::string clean(std::string_view text) {
 std::string escape(std::string_view text) {
   std::string out;
   for (const char c : clean(text))
-    if (const char* name = entity(c)) out += name;
-    else out += c;
+    if (const char* name = entity(c))
+      out += name;
+    else
+      out += c;
   return out;
 }
 
@@ -122,10 +136,15 @@ Axis logarithmic_axis(double low, double high) {
     for (const double factor : {1.0, 2.0, 5.0})
       if (const double tick = power * factor; (factor == 1 || !sparse) && tick >= axis.low * (1 - 1e-9) && tick <= axis.high * (1 + 1e-9))
         axis.ticks.push_back(tick);
+  if (axis.ticks.size() > 1) return axis;
+  axis.ticks.clear();
+  for (const double tick : linear_axis(axis.low, axis.high, 4).ticks)
+    if (tick >= axis.low && tick <= axis.high) axis.ticks.push_back(tick);
   return axis;
 }
 
 std::string tick_text(double value, double step) {
+  if (value == 0) return "0";
   if (std::abs(step) >= 1e6) return coordinate(value / 1e6, 1) + " M";
   if (std::abs(step) >= 1e4) return coordinate(value / 1e3, 1) + " k";
   const int digits = step >= 1 ? 0 : static_cast<int>(std::ceil(-std::log10(step) - 1e-9));
@@ -135,10 +154,9 @@ std::string tick_text(double value, double step) {
 // --- elements ---------------------------------------------------------------------------------------------------
 
 Svg::Svg(double width, double height, const std::string& title) {
-  const std::string text = escape(title);
-  head_ = fmt::format(R"(<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {0} {1}" width="{0}" height="{1}" aria-label="{2}">)"
-                      "<title>{2}</title>",
-                      coordinate(width), coordinate(height), text);
+  head_ =
+      fmt::format(R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" height="{1}")", coordinate(width), coordinate(height));
+  head_ += title.empty() ? R"( aria-hidden="true">)" : fmt::format(R"( role="img" aria-label="{0}"><title>{0}</title>)", escape(title));
 }
 
 void Svg::element(const std::string& start, const std::string& classes, const std::string& title, double opacity) {
@@ -156,7 +174,8 @@ void Svg::line(double x1, double y1, double x2, double y2, const std::string& cl
   element(fmt::format(R"(line x1="{}" y1="{}" x2="{}" y2="{}")", coordinate(x1), coordinate(y1), coordinate(x2), coordinate(y2)), classes, "", 1);
 }
 
-void Svg::rectangle(double x, double y, double width, double height, const std::string& classes, const std::string& title, double radius, double opacity) {
+void Svg::rectangle(double x, double y, double width, double height, const std::string& classes, const std::string& title, double radius,
+                    double opacity) {
   element(fmt::format(R"(rect x="{}" y="{}" width="{}" height="{}"{})", coordinate(x), coordinate(y), coordinate(std::max(0.0, width)),
                       coordinate(std::max(0.0, height)), radius > 0 ? fmt::format(R"( rx="{}")", coordinate(radius)) : ""),
           classes, title, opacity);
@@ -187,7 +206,8 @@ void Svg::marker(int shape, double x, double y, double r, const std::string& cla
   if (shape % 4 == 2)
     path(fmt::format("M{} {}L{} {}L{} {}Z", c(x), c(y - 1.2 * r), c(x + 1.1 * r), c(y + 0.8 * r), c(x - 1.1 * r), c(y + 0.8 * r)), classes, title);
   if (shape % 4 == 3)
-    path(fmt::format("M{} {}L{} {}L{} {}L{} {}Z", c(x), c(y - 1.25 * r), c(x + 1.25 * r), c(y), c(x), c(y + 1.25 * r), c(x - 1.25 * r), c(y)), classes, title);
+    path(fmt::format("M{} {}L{} {}L{} {}L{} {}Z", c(x), c(y - 1.25 * r), c(x + 1.25 * r), c(y), c(x), c(y + 1.25 * r), c(x - 1.25 * r), c(y)),
+         classes, title);
 }
 
 }  // namespace ds::report

@@ -31,7 +31,8 @@ struct Axis {
 /// Ticks are multiples of 1, 2 or 5 times a power of ten, about `wanted` of them; the range is widened to whole ticks.
 /// An empty range is widened around its value. Values that are not finite count as 0.
 Axis linear_axis(double low, double high, int wanted = 5);
-/// Ticks at 1, 2 and 5 times powers of ten (of powers of ten alone beyond three decades). `low` > 0.
+/// Ticks at 1, 2 and 5 times powers of ten (of powers of ten alone beyond three decades), round ones in equal steps where the range has fewer
+/// than two of those. `low` > 0.
 Axis logarithmic_axis(double low, double high);
 /// A tick's number with as many decimals as the step between ticks needs: "0.02", "150", "2 M".
 std::string tick_text(double value, double step);
@@ -39,7 +40,7 @@ std::string tick_text(double value, double step);
 /// Collects elements of one picture. Classes name colours of the page's style, so that light and dark follow by themselves.
 class Svg {
  public:
-  /// `title` is the alternative text.
+  /// `title` is the alternative text; "" for a picture that tells nothing that the text beside it does not.
   Svg(double width, double height, const std::string& title);
 
   void line(double x1, double y1, double x2, double y2, const std::string& classes);
@@ -60,7 +61,7 @@ class Svg {
   std::string head_, body_;
 };
 
-/// A PNG of 8-bit pixels in row-major order, `channels` 1 (grey) or 3 (RGB, interleaved), not compressed.
+/// A PNG of 8-bit pixels in row-major order, `channels` 1 (grey) or 3 (RGB, interleaved).
 std::string png(const std::vector<std::uint8_t>& pixels, std::int64_t width, std::int64_t height, int channels);
 /// "data:image/png;base64,...".
 std::string png_uri(const std::vector<std::uint8_t>& pixels, std::int64_t width, std::int64_t height, int channels);

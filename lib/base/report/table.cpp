@@ -16,6 +16,13 @@ std::size_t width(const std::string& text) {
   return n;
 }
 
+/// A cell for a line: breaks in it, as a file's name may have, would end the line.
+std::string one_line(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  return text;
+}
+
 std::string pad(const std::string& text, std::size_t to, bool right) {
   const std::string space(to > width(text) ? to - width(text) : 0, ' ');
   return right ? space + text : text + space;
@@ -27,8 +34,16 @@ std::string scaled(double value, double step, const std::array<const char*, 5>& 
     value /= step;
     ++unit;
   }
-  const int digits = unit == 0 && value == std::floor(value) ? 0 : std::fabs(value) >= 100 ? 0 : std::fabs(value) >= 10 ? 1 : 2;
+  const double size = std::fabs(value);  // 9.996 has one decimal, since it is shown as 10.0
+  const int digits = unit == 0 && value == std::floor(value) ? 0 : size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2;
   return fmt::format("{:.{}f}{}", value, digits, units[unit]);
+}
+
+/// A bar would end the cell.
+std::string escaped(const std::string& cell) {
+  std::string text;
+  for (const char c : cell) text += c == '|' ? std::string("\\|") : std::string(1, c);
+  return text;
 }
 
 std::string quoted(const std::string& cell) {
@@ -55,7 +70,7 @@ std::string Table::text() const {
   };
   std::string out = line([&](std::size_t c) { return columns[c].title; });
   out += line([&](std::size_t c) { return std::string(widths[c], '-'); });
-  for (const auto& row : rows) out += line([&](std::size_t c) { return row[c]; });
+  for (const auto& row : rows) out += line([&](std::size_t c) { return one_line(row[c]); });
   return out;
 }
 
@@ -68,7 +83,7 @@ std::string Table::markdown() const {
   out += "\n" + rule + "\n";
   for (const auto& row : rows) {
     out += "|";
-    for (const std::string& cell : row) out += " " + cell + " |";
+    for (const std::string& cell : row) out += " " + escaped(one_line(cell)) + " |";
     out += "\n";
   }
   return out;
@@ -76,13 +91,26 @@ std::string Table::markdown() const {
 
 std::string Table::csv() const {
   std::string out;
-  for (std::size_t c = 0; c < columns.size(); ++c) out += (c ? "," : "") + quoted(columns[c].title);
-  out += "\n";
-  for (const auto& row : rows) {
-    for (std::size_t c = 0; c < row.size(); ++c) out += (c ? "," : "") + quoted(row[c]);
+  const auto line = [&](const auto& cell) {
+    for (std::size_t c = 0; c < columns.size(); ++c) out += (c ? "," : "") + quoted(cell(c));
     out += "\n";
-  }
+  };
+  line([&](std::size_t c) { return columns[c].title; });
+  for (const auto& row : rows) line([&](std::size_t c) { return row[c]; });
   return out;
+}
+
+std::string csv(const std::vector<std::string>& keys, const nlohmann::json& rows) {
+  Table table;
+  for (const std::string& key : keys) table.columns.push_back({key});
+  for (const auto& row : rows) {
+    std::vector<std::string>& cells = table.rows.emplace_back();
+    for (const std::string& key : keys) {
+      const auto value = row.find(key);
+      cells.push_back(value == row.end() || value->is_null() ? "" : value->is_string() ? value->get<std::string>() : value->dump());
+    }
+  }
+  return table.csv();
 }
 
 std::string bytes_text(double bytes) { return scaled(bytes, 1000, {" B", " kB", " MB", " GB", " TB"}); }

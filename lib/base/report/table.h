@@ -1,5 +1,6 @@
 // Tables of text: aligned for a terminal, Markdown, or CSV.
 #pragma once
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,13 @@ struct Column {
 struct Table {
   std::vector<Column> columns;
   std::vector<std::vector<std::string>> rows;
-  std::string text() const;      ///< aligned, a rule under the head
+  std::string text() const;  ///< aligned, a rule under the head
   std::string markdown() const;
-  std::string csv() const;       ///< RFC 4180: quoted where needed
+  std::string csv() const;  ///< RFC 4180: quoted where needed
 };
+
+/// Objects as CSV: a line with the keys, then one a row, with numbers in full; nothing where a key is missing or null.
+std::string csv(const std::vector<std::string>& keys, const nlohmann::json& rows);
 
 /// "1.23 MB", "45.6 kB", "789 B": three significant digits.
 std::string bytes_text(double bytes);

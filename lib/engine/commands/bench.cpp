@@ -143,29 +143,65 @@ Json paired_difference(const train::Evaluation& a, const train::Evaluation& firs
   return {{"top1_difference", mean}, {"top1_difference_low", mean - half}, {"top1_difference_high", mean + half}};
 }
 
-report::Table table_of(const Json& results) {
-  report::Table t{{{"model", false}, {"engine", false}, {"top-1 %"}, {"95 %"}, {"loss, points"}, {"tensors"}, {"x"}, {"file"}, {"x"}, {"params"}, {"MACs"}, {"batch"},
-                   {"threads"}, {"p50"}, {"p99"}, {"samples/s"}, {"speed-up"}, {"memory"}, {"x"}},
+double number(const Json& object, const char* key) { return object.at(key).get<double>(); }
+
+/// "0.25": a figure's ratio to the first model's; "-" where one of them is not known.
+std::string ratio(const Json& of, const Json& first, const char* key) {
+  return number(of, key) > 0 && number(first, key) > 0 ? fmt::format("{:.2f}", number(of, key) / number(first, key)) : "-";
+}
+
+/// A row a model: accuracy, what it loses on the same samples, and sizes.
+report::Table model_table(const Json& results) {
+  report::Table t{{{"model", false}, {"engine", false}, {"top-1 %"}, {"95 %"}, {"loss, points"}, {"95 %"}, {"params"}, {"x"}, {"MACs"}, {"x"},
+                   {"tensors"}, {"x"}, {"file"}, {"x"}},
                   {}};
-  const Json& base = results[0];
   for (const Json& r : results) {
-    const bool scored = r.contains("test_top1");
-    const auto ratio = [&](const char* key) { return fmt::format("{:.2f}", r[key].get<double>() / base[key].get<double>()); };
-    for (std::size_t i = 0; i < r["timings"].size(); ++i) {
-      const Json &time = r["timings"][i], &base_time = base["timings"][i];
-      const double memory = r["tensor_bytes"].get<double>() + time["peak_activation_bytes"].get<double>();
-      const double base_memory = base["tensor_bytes"].get<double>() + base_time["peak_activation_bytes"].get<double>();
-      t.rows.push_back({r["model"], r["engine"], scored ? fmt::format("{:.2f}", 100 * r["test_top1"].get<double>()) : "-",
-                        scored ? fmt::format("{:.2f}..{:.2f}", 100 * r["test_top1_low"].get<double>(), 100 * r["test_top1_high"].get<double>()) : "-",
-                        scored ? fmt::format("{:+.2f}", -100 * r["top1_difference"].get<double>() + 0.0) : "-", report::bytes_text(r["tensor_bytes"]), ratio("tensor_bytes"),
-                        report::bytes_text(r["file_bytes"]), r["file_bytes"] > 0 && base["file_bytes"] > 0 ? ratio("file_bytes") : "-",
-                        report::count_text(r["parameters"]), report::count_text(r["macs"]), std::to_string(time["batch"].get<std::int64_t>()),
-                        std::to_string(time["threads"].get<std::int64_t>()), report::seconds_text(time["latency_p50_s"]), report::seconds_text(time["latency_p99_s"]),
-                        report::count_text(time["throughput_per_s"]), fmt::format("{:.2f}x", time["speedup"].get<double>()), report::bytes_text(memory),
-                        fmt::format("{:.2f}", memory / base_memory)});
+    std::vector<std::string> row = {r["model"], r["engine"]};
+    const auto percent = [&](const char* key, double sign = 1) { return fmt::format("{:+.2f}", 100 * sign * number(r, key) + 0.0); };
+    const auto share = [&](const char* key) { return fmt::format("{:.2f}", 100 * number(r, key)); };
+    if (r.contains("test_top1"))
+      row.insert(row.end(), {share("test_top1"), share("test_top1_low") + ".." + share("test_top1_high"), percent("top1_difference", -1),
+                             percent("top1_difference_high", -1) + ".." + percent("top1_difference_low", -1)});
+    else
+      row.insert(row.end(), {"-", "-", "-", "-"});
+    for (const char* key : {"parameters", "macs", "tensor_bytes", "file_bytes"}) {
+      const bool bytes = std::string_view(key).ends_with("_bytes");
+      row.push_back(number(r, key) > 0 ? (bytes ? report::bytes_text : report::count_text)(number(r, key)) : "-");
+      row.push_back(ratio(r, results[0], key));
     }
+    t.rows.push_back(std::move(row));
   }
   return t;
+}
+
+/// A row a model, batch size and number of threads: latency of a call, throughput, memory.
+report::Table speed_table(const Json& results) {
+  report::Table t{{{"model", false}, {"batch"}, {"threads"}, {"p50"}, {"p99"}, {"samples/s"}, {"speed-up"}, {"95 %"}, {"peak memory"}, {"x"}}, {}};
+  for (const Json& r : results)
+    for (std::size_t i = 0; i < r["timings"].size(); ++i) {
+      const Json& time = r["timings"][i];
+      t.rows.push_back({r["model"], time["batch"].dump(), time["threads"].dump(), report::seconds_text(number(time, "latency_p50_s")),
+                        report::seconds_text(number(time, "latency_p99_s")), report::count_text(number(time, "throughput_per_s")),
+                        fmt::format("{:.2f}x", number(time, "speedup")), fmt::format("{:.2f}..{:.2f}", number(time, "speedup_low"), number(time, "speedup_high")),
+                        report::bytes_text(number(time, "peak_memory_bytes")), ratio(time, results[0]["timings"][i], "peak_memory_bytes")});
+    }
+  return t;
+}
+
+/// Both tables in one, with the keys and the numbers of the record.
+std::string csv_text(const Json& results) {
+  Json rows = Json::array();
+  for (const Json& r : results)
+    for (const Json& time : r["timings"]) {
+      Json row = r;
+      row.erase("timings");
+      row.update(time);
+      rows.push_back(std::move(row));
+    }
+  return report::csv({"model", "engine", "digest", "batch", "threads", "test_n", "test_top1", "test_top1_low", "test_top1_high", "top1_difference",
+                      "top1_difference_low", "top1_difference_high", "parameters", "macs", "tensor_bytes", "file_bytes", "latency_p50_s",
+                      "latency_p90_s", "latency_p99_s", "throughput_per_s", "speedup", "speedup_low", "speedup_high", "peak_memory_bytes"},
+                     rows);
 }
 
 void run(const core::CommandOptions& base, core::Record& record) {
@@ -202,6 +238,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
       for (std::size_t i = 0; i < timings.size(); ++i) {
         Json t = timing_json(timings[i], timings[0], batch);
         t["threads"] = n;
+        t["peak_memory_bytes"] = results[i]["tensor_bytes"].get<std::int64_t>() + timings[i].peak_activations;
         results[i]["timings"].push_back(std::move(t));
         raw.push_back({{"model", candidates[i].name}, {"batch", batch}, {"threads", n}, {"samples_s", timings[i].seconds}});
       }
@@ -212,12 +249,13 @@ void run(const core::CommandOptions& base, core::Record& record) {
   record["data"] = {{"name", data.spec}, {"fingerprint", data.fingerprint}, {"test_n", data.test.size()}};
   record["isa"] = exec::simd::isa_name();
   record["results"] = results;
-  const report::Table table = table_of(results);
-  const std::string foot = fmt::format("isa {}, {} rounds in turns; ratios and speed-up to {}; loss: paired on {} test samples\n", exec::simd::isa_name(), o.rounds,
-                                       candidates[0].name, data.test.size());
-  if (o.common.format == "table") record.text = table.text() + foot;
-  if (o.common.format == "md") record.text = table.markdown();
-  if (o.common.format == "csv") record.text = table.csv();
+  const report::Table models = model_table(results), speed = speed_table(results);
+  if (o.common.format == "table")
+    record.text = models.text() + "\n" + speed.text() +
+                  fmt::format("\nisa {}, {} rounds in turns; x and speed-up are to {}; loss is paired on {} test samples; peak memory is tensors and activations\n",
+                              exec::simd::isa_name(), o.rounds, candidates[0].name, data.test.size());
+  if (o.common.format == "md") record.text = models.markdown() + "\n" + speed.markdown();
+  if (o.common.format == "csv") record.text = csv_text(results);
   if (o.output.empty()) return;
   Json whole = record.fields;
   whole["raw"] = raw;

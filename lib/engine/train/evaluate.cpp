@@ -4,17 +4,14 @@
 #include <cmath>
 
 #include "base/core/error.h"
+#include "base/core/interval.h"
 #include "base/core/signals.h"
 #include "engine/train/state.h"
 
 namespace ds::train {
 
 std::pair<double, double> wilson(std::int64_t correct, std::int64_t n) {
-  if (n == 0) return {0, 1};
-  const double z = 1.959963984540054, count = static_cast<double>(n), p = static_cast<double>(correct) / count;
-  const double scale = 1 / (1 + z * z / count), centre = p + z * z / (2 * count);
-  const double half = z * std::sqrt(p * (1 - p) / count + z * z / (4 * count * count));
-  return {std::max(0.0, scale * (centre - half)), std::min(1.0, scale * (centre + half))};
+  return core::wilson(n > 0 ? static_cast<double>(correct) / static_cast<double>(n) : 0, static_cast<double>(n));
 }
 
 Json Evaluation::metrics(const std::string& prefix) const {
