@@ -10,7 +10,8 @@ int main(int argc, char** argv) {
       "study is a folder of files, each written once: it can be looked at while it grows, stopped at any time and gone on with by the same "
       "command, by several processes too. A suggestion depends on the study's seed, the trial's number and the results it was made from and "
       "on nothing else; replay makes all of them again. A trial that ends with exit code 1 or a metric that is not finite is a bad "
-      "configuration; one that a signal ends is run again, at most twice; exit codes 2, 3 and 4 stop the study, since every trial would fail.";
+      "configuration; one that a signal ends is run again, at most twice; exit codes 2, 3 and 4 stop the study, since every trial would fail. "
+      "With --format auto, status prints a table, best a config file, and the others their record as YAML.";
   spec.examples = {{"ds-tune run --space space.yaml --trials 50 -o study/ -- ds-train -c {config}", "50 trials of training, one after another"},
                    {"ds-tune run --space space.yaml -o study/ --parallel 4 -- ./objective.sh {config} {seed}", "four at once, of any program"},
                    {"ds-tune best study/ > best.yaml", "the best parameters as a config file"},

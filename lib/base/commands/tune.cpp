@@ -1,6 +1,5 @@
 // ds-tune init, tell, status and best: what needs no sampler, so no LibTorch.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cmath>
 
@@ -8,6 +7,7 @@
 #include "base/commands/tune_study.h"
 #include "base/core/log.h"
 #include "base/core/yaml.h"
+#include "base/report/table.h"
 
 namespace ds::commands {
 namespace tune_commands {
@@ -64,54 +64,37 @@ void tell(const TuneCommand& o, core::Record& record) {
   record["metrics"][study.space().metric] = failed ? Json(nullptr) : Json(value);
 }
 
-/// Rows of text with columns of one width; the last one is as long as it is.
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      if (i >= widths.size()) widths.push_back(0);
-      widths[i] = std::max(widths[i], row[i].size());
-    }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) line += (i == 0 ? "" : "  ") + (i < 2 ? fmt::format("{:>{}}", row[i], widths[i]) : fmt::format("{:<{}}", row[i], widths[i]));
-    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  }
-  return text;
+std::string value_text(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.is_number_float() ? core::yaml_number(value.get<double>()) : value.dump();
 }
 
-std::string csv_cell(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + "\"";
-}
-
-std::string status_text(const TuneStudy& study, const std::vector<TuneTrial>& trials, const TuneTrial* best, bool csv) {
-  std::vector<std::vector<std::string>> rows{{"trial", study.space().metric, "state", "seconds"}};
-  if (csv) rows[0].push_back("reason");
-  for (const TuneParameter& p : study.space().parameters) rows[0].push_back(p.path);
-  if (!csv) rows[0].push_back("");
+/// A row a trial, with a star at the best.
+std::string status_text(const TuneStudy& study, const std::vector<TuneTrial>& trials, const TuneTrial* best) {
+  report::Table table{{{"trial"}, {study.space().metric}, {"state", false}, {"seconds"}}, {}};
+  for (const TuneParameter& p : study.space().parameters) table.columns.push_back({p.path, !p.categorical()});
+  table.columns.push_back({"reason", false});
   for (const TuneTrial& trial : trials) {
-    const bool done = trial.state == TuneTrial::State::kDone;
-    rows.push_back({(!csv && &trial == best ? "* " : "") + std::to_string(trial.id), done ? csv ? core::yaml_number(trial.value) : number(trial.value) : "",
-                    state_name(trial.state), trial.elapsed_s > 0 ? fmt::format("{:.1f}", trial.elapsed_s) : ""});
-    if (csv) rows.back().push_back(trial.reason);
-    for (const TuneParameter& p : study.space().parameters) {
-      const Json value = trial.parameters.value(p.path, Json());
-      rows.back().push_back(value.is_string() ? value.get<std::string>() : value.is_number_float() ? core::yaml_number(value.get<double>()) : value.dump());
-    }
-    if (!csv) rows.back().push_back(trial.reason);
+    std::vector<std::string> row{(&trial == best ? "* " : "") + std::to_string(trial.id), trial.state == TuneTrial::State::kDone ? number(trial.value) : "",
+                                 state_name(trial.state), trial.elapsed_s > 0 ? fmt::format("{:.1f}", trial.elapsed_s) : ""};
+    for (const TuneParameter& p : study.space().parameters) row.push_back(value_text(trial.parameters.value(p.path, Json())));
+    row.push_back(trial.reason);
+    table.rows.push_back(std::move(row));
   }
-  if (!csv) return table(rows);
-  std::string text;
-  for (const auto& row : rows) {
-    std::vector<std::string> cells;
-    for (const std::string& cell : row) cells.push_back(csv_cell(cell));
-    text += fmt::format("{}\n", fmt::join(cells, ","));
+  return table.text();
+}
+
+std::string status_csv(const TuneStudy& study, const std::vector<TuneTrial>& trials) {
+  std::vector<std::string> keys{"trial", study.space().metric, "state", "seconds", "reason"};
+  for (const TuneParameter& p : study.space().parameters) keys.push_back(p.path);
+  Json rows = Json::array();
+  for (const TuneTrial& trial : trials) {
+    Json row = trial.parameters;
+    row.update({{"trial", trial.id}, {"state", state_name(trial.state)}, {"reason", trial.reason}});
+    if (trial.state == TuneTrial::State::kDone) row[study.space().metric] = trial.value;
+    if (trial.elapsed_s > 0) row["seconds"] = trial.elapsed_s;
+    rows.push_back(std::move(row));
   }
-  return text;
+  return report::csv(keys, rows);
 }
 
 void status(const TuneCommand& o, core::Record& record) {
@@ -132,7 +115,8 @@ void status(const TuneCommand& o, core::Record& record) {
   }
   record["counts"] = counts;
   if (best != nullptr) record["best"] = {{"trial", best->id}, {"parameters", best->parameters}, {"value", best->value}};
-  if (o.common.format != "json") record.text = status_text(study, trials, best, o.common.format == "csv");
+  if (o.common.format == "csv") record.text = status_csv(study, trials);
+  if (o.common.format == "auto" || o.common.format == "table") record.text = status_text(study, trials, best);
 }
 
 void best(const TuneCommand& o, core::Record& record) {
@@ -144,7 +128,7 @@ void best(const TuneCommand& o, core::Record& record) {
   record["trial"] = best->id;
   record["parameters"] = best->parameters;
   record["metrics"][study.space().metric] = best->value;
-  if (o.common.format == "json") return;
+  if (o.common.format != "auto") return;
   const auto done = std::count_if(trials.begin(), trials.end(), [](const TuneTrial& trial) { return trial.finished(); });
   record.text = fmt::format("# {} {}: trial {}, best of {}\n", study.space().metric, number(best->value), best->id, done) +
                 core::yaml_text(study.space().nested(best->parameters, false));

@@ -9,7 +9,11 @@
 
 namespace ds::commands {
 
-TuneCommand::TuneCommand() { value = std::numeric_limits<double>::quiet_NaN(); }
+TuneCommand::TuneCommand() {
+  value = std::numeric_limits<double>::quiet_NaN();
+  common.formats.insert(common.formats.begin(), "auto");
+  common.format = "auto";
+}
 
 void TuneCommand::fields(core::Fields& f) {
   f.add({.name = "action",
@@ -46,6 +50,8 @@ void TuneCommand::check() const {
   } else if (!command.empty()) {
     fail("COMMAND", fmt::format("'{}' runs no command", action));
   }
+  if ((common.format == "table" || common.format == "csv") && action != "status")
+    fail("--format", fmt::format("'{}' is a form of status, '{}' prints a record", common.format, action), "give auto, yaml or json");
   if (action == "tell") {
     if (trial == 0) fail("--trial", "is required: which one is told");
     if ((std::isnan(value) ? 0 : 1) + (result.empty() ? 0 : 1) + (failed ? 1 : 0) != 1) fail("tell", "expected one of --value, --result and --failed");

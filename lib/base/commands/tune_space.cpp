@@ -93,7 +93,8 @@ class Reader {
         continue;
       }
       const std::string guess = core::nearest(key, allowed);
-      fail(map.keys[i], fmt::format("unknown key '{}{}{}'{}", prefix, prefix.empty() ? "" : ".", key, guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess)),
+      fail(map.keys[i], fmt::format("unknown key '{}{}{}'{}", prefix, prefix.empty() ? "" : ".", key,
+                                   guess.empty() ? "" : fmt::format(" (did you mean '{}{}{}'?)", prefix, prefix.empty() ? "" : ".", guess)),
            guess.empty() ? fmt::format("known are {}", fmt::join(allowed, ", ")) : "");
     }
     return found;
@@ -216,7 +217,7 @@ class Reader {
     if (!(p.step > 0)) fail(*keys.at("step"), fmt::format("{}: step {}, expected more than 0", p.path, p.step));
     else if (p.low < p.high && std::abs(steps - std::round(steps)) > 1e-9 * steps + 1e-12)
       fail(*keys.at("step"), fmt::format("{}: step {} does not lead from {} to {}", p.path, p.step, p.low, p.high),
-           fmt::format("such as high: {}", p.low + std::floor(steps) * p.step));
+           fmt::format("such as high: {:.12g}", p.low + std::floor(steps) * p.step));
   }
 
   /// Leaves of a map by dotted path; keys may be dotted themselves.

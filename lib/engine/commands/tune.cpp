@@ -9,6 +9,17 @@
 namespace ds::commands {
 namespace {
 
+/// "gp (warp none)": the name, and options that are not as they are by default.
+std::string sampler_text(const Json& sampler) {
+  const std::string name = sampler.value("name", "");
+  const Json usual = core::to_json(*core::Choice("sampler", name).options);
+  std::string options;
+  for (const auto& [key, value] : sampler.items())
+    if (key != "name" && (!usual.contains(key) || usual[key] != value))
+      options += fmt::format("{}{} {}", options.empty() ? "" : ", ", key, value.is_string() ? value.get<std::string>() : value.dump());
+  return options.empty() ? name : fmt::format("{} ({})", name, options);
+}
+
 /// The study of -o, made where there is none.
 TuneStudy open_study(const TuneCommand& o) {
   Json sampler{{"name", o.sampler.name}};
@@ -22,7 +33,8 @@ TuneStudy open_study(const TuneCommand& o) {
     throw Error(Exit::kUsage, "--space", fmt::format("'{}' is another space than that of the study in '{}'", o.space, o.folder()),
                 "give a new folder, or leave --space out");
   if (sampler != study.sampler())
-    core::warn(fmt::format("{}: goes on with the sampler it was begun with: {}", o.folder(), study.sampler().dump()));
+    core::warn(fmt::format("{}: goes on with the sampler it was begun with: {}", o.folder(), sampler_text(study.sampler())));
+  if (o.common.seed != study.seed()) core::warn(fmt::format("{}: goes on with the seed it was begun with: {}", o.folder(), study.seed()));
   return study;
 }
 

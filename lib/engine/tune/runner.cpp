@@ -169,10 +169,11 @@ class Runner {
     }
     if (ending.code == 0) return judge_record(child, folder + "/record.yaml");
     const std::string said = complaint(log);
+    // It was told to stop: how a program that knows no exit code 75 ends then says nothing of the configuration.
+    if (stopping) return study_.end_attempt(child.id, child.attempt, "stopped", fmt::format("told to stop: exit code {}", ending.code));
     if ((ending.code >= 2 && ending.code <= 4) || ending.code == 126 || ending.code == 127) {
       study_.end_attempt(child.id, child.attempt, "stopped", said);
-      if (!fatal_)
-        fatal_ = std::make_unique<Error>(ending.code <= 4 ? static_cast<Exit>(ending.code) : Exit::kUsage, fmt::format("trial {}", child.id),
+      fatal_ = std::make_unique<Error>(ending.code <= 4 ? static_cast<Exit>(ending.code) : Exit::kUsage, fmt::format("trial {}", child.id),
                                          fmt::format("exit code {} of {}: {}", ending.code, options_.command[0], said.empty() ? "it said nothing" : said),
                                          "all trials would end so; its log is " + log);
       return;
@@ -191,7 +192,8 @@ class Runner {
     const commands::TuneMetric metric = commands::read_metric(path, metric_);
     if (!metric.value) {
       study_.end_attempt(child.id, child.attempt, "stopped", metric.problem);
-      if (!fatal_) fatal_ = std::make_unique<Error>(Exit::kUsage, fmt::format("trial {}", child.id), metric.problem, "metric.name of the space says which one is meant");
+      if (!fatal_ && !core::stop_requested())
+        fatal_ = std::make_unique<Error>(Exit::kUsage, fmt::format("trial {}", child.id), metric.problem, "metric.name of the space says which one is meant");
       return;
     }
     if (std::isfinite(*metric.value)) return finish(child, {{"status", "done"}, {"value", *metric.value}});

@@ -23,6 +23,7 @@ struct RunnerReport {
 /// Waiting trials first, then new ones. An ending is judged as follows:
 ///   exit 0 with a finite metric  a result
 ///   exit 0 with NaN, exit 1 and others  a failed trial: the configuration is bad, and the sampler is told
+///   any but 0 once told to stop  none: the trial waits for the next run
 ///   a signal, exit 75            the trial is run again, at most TuneStudy::kRequeues times
 ///   exit 2, 3, 4, no such metric, no such program   the study stops: Error with that code and the trial's message
 /// Throws ds::Error(kStopped) after SIGINT or SIGTERM, which the trials get too (as SIGTERM) and are waited for.
