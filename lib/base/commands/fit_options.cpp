@@ -15,7 +15,7 @@ void LoopOptions::fields(core::Fields& f) {
 }
 
 void RegularizeOptions::fields(core::Fields& f) {
-  f.add({.name = "dropout", .doc = "share of features that are dropped; -1: the architecture's own", .min = -1, .max = 1, .below_max = true,
+  f.add({.name = "dropout", .doc = "share of features that are dropped; -1: as the model has it", .min = -1, .max = 1, .below_max = true,
          .alias = "dropout"}, dropout);
   f.add({.name = "label_smoothing", .doc = "share of the target spread over all classes", .min = 0, .max = 1, .below_max = true,
          .alias = "smoothing"}, label_smoothing);

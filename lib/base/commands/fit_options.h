@@ -15,7 +15,7 @@ struct LoopOptions : core::Options {
 };
 
 struct RegularizeOptions : core::Options {
-  double dropout = -1;  ///< -1: the architecture's own
+  double dropout = -1;  ///< -1: as the model has it
   double label_smoothing = 0.05;
   bool decay_norms = false;  ///< weight decay also on norms and biases
   void fields(core::Fields& f) override;

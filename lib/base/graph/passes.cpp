@@ -133,6 +133,18 @@ void replace_value(Graph& graph, const std::string& value, const std::string& by
   }
 }
 
+void set_dropout(Graph& graph, double p) {
+  if (p < 0) return;
+  bool found = false;
+  for (Node& node : graph.nodes)
+    if (node.op == "dropout") {
+      node.attrs["p"] = p;
+      found = true;
+    }
+  if (found && graph.meta.contains("options")) graph.meta["options"]["dropout"] = p;
+  if (!found && p > 0) throw Error(Exit::kUsage, "--dropout", "the model has no dropout layer", "leave it out, or train a model that has one");
+}
+
 std::set<std::string> remove_dead(Graph& graph) {
   std::set<std::string> live;  // nodes
   const auto node_of = [](const std::string& value) { return value.substr(0, value.find(':')); };

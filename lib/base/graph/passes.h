@@ -30,6 +30,9 @@ std::vector<std::string> find_chain(const Graph& graph, const std::string& first
 /// Every use of a value, by nodes and outputs, becomes a use of another.
 void replace_value(Graph& graph, const std::string& value, const std::string& by);
 
+/// Sets the probability `p` of every dropout node; below 0 leaves them. Throws ds::Error(kUsage) where p > 0 and the graph has none.
+void set_dropout(Graph& graph, double p);
+
 /// Drops nodes whose values reach no output, then tensors that no slot reads; returns the names of the dropped tensors.
 std::set<std::string> remove_dead(Graph& graph);
 

@@ -10,24 +10,44 @@
 #include "base/core/error.h"
 #include "base/core/host.h"
 #include "base/core/log.h"
+#include "base/graph/passes.h"
 #include "engine/compress/quantizer.h"
 #include "engine/device.h"
 #include "engine/exec/simd/simd.h"
 
 namespace ds::commands {
 
+namespace {
+
+/// What later defaults are taken from: a config of another form is not to be guessed at.
+void check_config(const io::Checkpoint& checkpoint) {
+  const Json& config = checkpoint.config;
+  const auto data = config.is_object() ? config.find("data") : config.end();
+  if (data == config.end()) return;
+  const auto fail = [&](const char* what) { throw Error(Exit::kInput, checkpoint.path + ":/documents/config", what); };
+  if (!data->is_object()) fail("'data' is not an object");
+  if (data->contains("name") && !data->at("name").is_string()) fail("'data.name' is not a text");
+  if (!data->contains("augment")) return;
+  const Json& augment = data->at("augment");
+  if (!augment.is_array() || !std::all_of(augment.begin(), augment.end(), [](const Json& entry) { return entry.is_string(); }))
+    fail("'data.augment' is not a list of texts");
+}
+
+}  // namespace
+
 Opened open_model(const std::string& name, const std::string& given, core::Record& record) {
   Opened opened;
   opened.given = given;
   opened.checkpoint = io::load_input(given);
   record.input(name, opened.checkpoint.path, opened.checkpoint.digest);
+  check_config(opened.checkpoint);
   opened.model = exec::model_from(opened.checkpoint);
   return opened;
 }
 
 const data::Dataset& open_data(const Opened& opened, const std::string& spec) {
   std::string wanted = spec;
-  if (wanted.empty()) wanted = opened.checkpoint.config.value(Json::json_pointer("/data/name"), "");
+  if (wanted.empty() && opened.checkpoint.config.is_object()) wanted = opened.checkpoint.config.value(Json::json_pointer("/data/name"), "");
   if (wanted.empty()) throw Error(Exit::kUsage, "--data", "the checkpoint does not say which data it was trained on", "name a data set");
   const data::Dataset& data = data::open_cached(wanted);
   train::check_fit(opened.model.graph, data, opened.given == "-" ? "stdin" : opened.given);
@@ -135,10 +155,6 @@ double quick_latency(exec::Model& model, const Json& preprocessing) {
   return seconds[seconds.size() / 2];
 }
 
-void check_paths(const std::string& output, const std::vector<std::string>& inputs, const core::CommonOptions& common) {
-  io::check_output(output, inputs, common.force);
-}
-
 Json provenance_step(const core::CommonOptions& common, const std::vector<const io::Checkpoint*>& parents, const data::Dataset* data, const Json& metrics) {
   Json step = {{"seed", common.seed}, {"device", engine::device()}, {"isa", exec::simd::isa_name()}, {"threads", core::thread_count(common.threads)}};
   step["parents"] = Json::array();
@@ -162,6 +178,10 @@ void save_model(io::Checkpoint& checkpoint, exec::Model& model, const std::strin
   record.output("model", checkpoint.path, checkpoint.digest);
 }
 
+void drop_partial(const std::string& output) {
+  if (!output.empty() && output != "-") std::remove((output + ".partial").c_str());
+}
+
 Json fit_model(exec::Model& model, const data::Dataset& data, const FitOptions& fit, io::Checkpoint& checkpoint, const std::string& output,
                const core::CommonOptions& common, bool resume, const std::vector<std::string>& augment,
                std::vector<std::shared_ptr<train::Callback>> callbacks, const std::string& phase) {
@@ -169,6 +189,7 @@ Json fit_model(exec::Model& model, const data::Dataset& data, const FitOptions& 
   const bool quantized = model.is_quantized();
   const exec::Model int8_model = model;
   if (quantized) model = compress::to_fake_quantized(int8_model);
+  graph::set_dropout(model.graph, fit.regularize.dropout);
   train::TrainerOptions options;
   options.seed = std::uint64_t(common.seed);
   options.augment = augment;
@@ -185,7 +206,6 @@ Json fit_model(exec::Model& model, const data::Dataset& data, const FitOptions& 
   }
   checkpoint.history = trainer.history();
   if (quantized) model = compress::from_fake_quantized(model, int8_model);
-  if (!options.partial.empty()) std::remove(options.partial.c_str());
   return trainer.history().empty() ? Json::object() : trainer.history().back();
 }
 

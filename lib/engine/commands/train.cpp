@@ -1,10 +1,9 @@
 #include <fmt/format.h>
 
-#include <cstdio>
-#include <filesystem>
-
 #include "base/commands/train_options.h"
 #include "base/core/error.h"
+#include "base/graph/passes.h"
+#include "base/io/files.h"
 #include "base/models/models.h"
 #include "engine/commands/session.h"
 #include "engine/exec/memory.h"
@@ -38,6 +37,7 @@ void begin_from(Job& job, const TrainCommand& o, core::Record& record) {
   job.parents.push_back(opened.checkpoint.digest);
   job.checkpoint = std::move(opened.checkpoint);
   job.model = std::move(opened.model);
+  graph::set_dropout(job.model.graph, o.fit.regularize.dropout);
 }
 
 Job begin(const TrainCommand& o, core::Record& record) {
@@ -110,13 +110,12 @@ Json final_metrics(const TrainCommand& o, Job& job, exec::Model& model, const tr
 void note_run_folder(const std::string& folder, core::Record& record) {
   for (const char* name : {"last", "best"}) {
     const std::string path = folder + "/" + name + ".h5";
-    if (std::filesystem::exists(path)) record.output(name, path, io::load(path, {.tensors = false}).digest);
+    if (io::exists(path)) record.output(name, path, io::load(path, {.tensors = false}).digest);
   }
 }
 
 void run(const core::CommandOptions& base, core::Record& record) {
   const auto& o = static_cast<const TrainCommand&>(base);
-  if (!o.output.empty()) check_paths(o.output, {o.init}, o.common);
   Job job = begin(o, record);
   if (o.common.dry_run) return;
 
@@ -128,7 +127,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
   job.checkpoint.history = trainer.history();
   if (!o.output.empty()) {
     save_model(job.checkpoint, job.model, o.output, o.common, provenance(o, job, metrics), record);
-    if (o.output != "-") std::remove((o.output + ".partial").c_str());
+    drop_partial(o.output);
   }
   if (!o.run_dir.empty()) note_run_folder(o.run_dir, record);
 }

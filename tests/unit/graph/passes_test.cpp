@@ -125,3 +125,17 @@ TEST_CASE("passes: dead nodes and tensors go") {
   CHECK(graph.find_node("right_head") == nullptr);
   verify(graph, "");
 }
+
+TEST_CASE("passes: dropout is set in every node of it, and asked for in vain where there is none") {
+  Graph graph = nets::chain();
+  CHECK_THROWS_WITH_AS(set_dropout(graph, 0.5), doctest::Contains("the model has no dropout layer"), ds::Error);
+  CHECK_NOTHROW(set_dropout(graph, 0));
+  Builder b;
+  b.output("y", b.dropout("late", b.relu("relu", b.dropout("early", b.input("x", DType::kF32, {Dim::symbol("N"), 4}), 0.1)), 0.2));
+  graph = b.finish();
+  set_dropout(graph, -1);
+  CHECK(graph.find_node("late")->attrs["p"] == 0.2);
+  set_dropout(graph, 0.25);
+  for (const char* name : {"early", "late"}) CHECK(graph.find_node(name)->attrs["p"] == 0.25);
+  verify(graph, "");
+}
