@@ -1,6 +1,6 @@
-// bench_load make FILE     writes a checkpoint of 160 float32 tensors, 500 MB
+// bench_load make FILE [N] writes a checkpoint of N float32 tensors of 3.1 MB (160: 500 MB)
 // bench_load time FILE N   loads it N times each way and prints the medians in milliseconds as JSON
-// Called by load.py, which puts the figures beside those of safetensors.
+// Called by load.py, which puts the figures beside those of safetensors, and by start.py.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -24,9 +24,9 @@ double median_ms(int n, const std::function<void()>& work) {
   return times[times.size() / 2];
 }
 
-void make(const char* path) {
+void make(const char* path, int tensors) {
   ds::io::Checkpoint c;
-  for (int i = 0; i < 160; ++i) {
+  for (int i = 0; i < tensors; ++i) {
     ds::io::Array array = ds::io::make_array(ds::io::DType::kF32, {763, 1024});
     for (std::int64_t k = 0; k < array.numel(); ++k) array.as<float>()[k] = float(k % 1000) * 1e-3f + float(i);
     char name[32];
@@ -51,7 +51,7 @@ void time(const char* path, int n) {
 
 int main(int argc, char** argv) {
   try {
-    if (argc == 3 && std::strcmp(argv[1], "make") == 0) make(argv[2]);
+    if ((argc == 3 || argc == 4) && std::strcmp(argv[1], "make") == 0) make(argv[2], argc == 4 ? std::atoi(argv[3]) : 160);
     else if (argc == 4 && std::strcmp(argv[1], "time") == 0) time(argv[2], std::atoi(argv[3]));
     else return 2;
   } catch (const ds::Error& error) {

@@ -46,8 +46,8 @@ def peer(epochs, threads):
         return [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True)]
 
     w = 32
-    model = nn.Sequential(*block(1, w), *block(w, w), nn.MaxPool2d(2), *block(w, 2 * w), *block(2 * w, 2 * w), nn.MaxPool2d(2),
-                          *block(2 * w, 2 * w), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.1), nn.Linear(2 * w, 10))
+    model = nn.Sequential(*block(1, w), nn.MaxPool2d(2), *block(w, w), *block(w, 2 * w), nn.MaxPool2d(2), *block(2 * w, 2 * w),
+                          *block(2 * w, 2 * w), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(2 * w, 10))
     model = model.to(memory_format=torch.channels_last)
     train, val = split("train"), split("val")
 
