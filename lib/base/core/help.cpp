@@ -223,7 +223,10 @@ std::string help_text(const ToolSpec& spec, CommandOptions& options, bool all) {
 std::string list_text(const std::string& kind, const std::string& glob) {
   std::string out;
   if (kind.empty()) {
-    for (const std::string& name : kinds()) out += fmt::format("{:<24} {} names\n", name, cards(name).size());
+    for (const std::string& name : kinds()) {
+      const std::size_t count = cards(name).size();
+      out += fmt::format("{:<24} {} name{}\n", name, count, count == 1 ? "" : "s");
+    }
     return out;
   }
   if (cards(kind).empty()) {
