@@ -33,10 +33,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
   const Json before = evaluate_split(opened.model, data, preprocessing, "val");
   const io::Checkpoint parent_checkpoint = opened.checkpoint;
   exec::Model pruned = compress::slice(opened.model, plan.keep);
-  {
-    exec::Executor executor(pruned);
-    compress::reestimate_statistics(executor, data, o.statistics_batches, o.fit.loop.batch_size, std::uint64_t(o.common.seed));
-  }
+  compress::reestimate_statistics(pruned, data, preprocessing, o.statistics_batches, o.fit.loop.batch_size, std::uint64_t(o.common.seed));
   Json metrics = {{"cut_val_top1", evaluate_split(pruned, data, preprocessing, "val").value("val_top1", 0.0)}};
   core::info(summary(plan.report));
   io::Checkpoint& checkpoint = opened.checkpoint;
