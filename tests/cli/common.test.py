@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
-"""What every tool does alike: answers, errors, streams, exit codes, generated texts."""
+"""What every tool does alike: answers, errors, streams, exit codes, schema and config that fit each other, and what needs no LibTorch.
+(Manual pages: man.test.py. Completion: completion.test.py. configs/: configs.test.py.)"""
 import json
 import os
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
 
+try:
+    import jsonschema
+    import yaml
+except ImportError:
+    jsonschema = None
+
 BIN = os.environ.get("DS_BIN", "build/bin")
-SOURCE = os.environ.get("DS_SOURCE", ".")
 failures = []
 
 
@@ -34,21 +40,52 @@ def answers(tool, name):
     check(faults.stdout == "", f"{name}: faults in the table of options: {faults.stdout}")
 
 
-def generated(tool, name):
-    page = run(tool, "--generate", "man")
-    check(page.stdout.startswith(".\\\"") and ".SH EXIT STATUS" in page.stdout, f"{name} man", page)
-    check(page.stdout == run(tool, "--generate", "man").stdout, f"{name} man twice")
-    if shutil.which("mandoc"):
-        lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning"], input=page.stdout, capture_output=True, text=True)
-        check(lint.returncode == 0, f"{name} man: {lint.stdout}")
+def schemas(tool, name):
     schema = json.loads(run(tool, "--generate", "schema").stdout)
     check(schema["$schema"].endswith("2020-12/schema"), f"{name} schema")
-    for shell in ("bash", "zsh", "fish"):
-        script = run(tool, "--generate", "complete-" + shell)
-        check("memory.limit" in script.stdout and name in script.stdout, f"{name} {shell}", script)
-        if shutil.which(shell):
-            syntax = subprocess.run([shell, "-n"], input=script.stdout, capture_output=True, text=True)
-            check(syntax.returncode == 0, f"{name} {shell}: {syntax.stderr}")
+    if jsonschema is None:
+        return
+    check_schema = jsonschema.Draft202012Validator
+    check_schema.check_schema(schema)
+    validator = check_schema(schema)
+    faults = lambda config: [error.message for error in validator.iter_errors(config)]
+    config = yaml.safe_load(run(tool, "--generate", "config").stdout)
+    check(faults(config) == [], f"{name}: its own config is not of its schema: {faults(config)}")
+    check(faults({}) == [] and faults(None) == [], f"{name}: an empty config is not of its schema")
+    for wrong in ({"sed": 1}, {"seed": "many"}, {"seed": -1}, {"seed": 1.5}, {"threads": 5000}, {"reproducible": "yes"}, {"device": ["cpu"]}):
+        check(faults(wrong), f"{name}: the schema takes {wrong}")
+        path = os.path.join(folder, "wrong.json")  # JSON is YAML
+        with open(path, "w") as file:
+            json.dump(wrong, file)
+        check(run(tool, "-c", path, "--print-config").returncode == 2, f"{name} takes {wrong}")
+    if "optim" in config:
+        check(faults({"optim": {"name": "sgd", "momentum": 0.5}}) == [], f"{name}: the schema refuses an option of sgd")
+        check(faults({"optim": {"name": "adamw", "momentum": 0.5}}), f"{name}: the schema takes an option of another optimizer")
+        check(faults({"optim": {"momentum": 0.5}}), f"{name}: the schema takes an option of an optimizer that is not chosen")
+        check(faults({"optim": {"name": "adamm"}}), f"{name}: the schema takes an unknown optimizer")
+
+
+def libraries(*command):
+    """File names of the libraries that the loader looks for while a command runs."""
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder, env={**os.environ, "LD_DEBUG": "libs"}, errors="replace")
+    return result.returncode, {os.path.basename(path) for path in re.findall(r"find library=(\S+)", result.stderr)}
+
+
+HEAVY = re.compile(r"libtorch|libc10|libds\.so|libgomp|libcud|libmkl|libonnx")
+
+
+def light(tool, name):
+    missing = os.path.join(folder, "missing.h5")
+    answers = [(0, ["--help"]), (0, ["--version"]), (0, ["--list", "op"]), (0, ["--generate", "man"]), (0, ["--print-config"]), (2, ["--no-such-flag"]), (2, ["--seed=x"])]
+    if name in ("ds-eval", "ds-bench", "ds-convert", "ds-report"):
+        answers.append((3, [missing]))
+    if name == "ds-convert":
+        answers += [(0, [sample, "--inspect"]), (0, [sample, "--verify"]), (0, ["--diff", sample, sample])]
+    for code, arguments in answers:
+        returned, found = libraries(tool, *arguments)
+        check("libds_base.so" in found and returned == code, f"{name} {arguments}: {returned}, libraries {sorted(found)}")
+        heavy = sorted(filter(HEAVY.match, found))
+        check(not heavy, f"{name} {arguments} loads {heavy}")
 
 
 def configs(tool, name):
@@ -96,21 +133,21 @@ def closed_reader(tool, name):
 
 with tempfile.TemporaryDirectory() as folder:
     BIN = os.path.abspath(BIN)
+    sample = os.path.join(folder, "sample.h5")
+    subprocess.run([os.path.join(BIN, "make_sample"), sample, "1.5"], check=True)
+    if jsonschema is None:
+        print("skipped: schemas are not validated, Python has no jsonschema and yaml")
     tools = sorted(name for name in os.listdir(BIN) if name.startswith("ds-"))
     check(len(tools) > 0, "no tools")
     for name in tools:
         tool = os.path.join(BIN, name)
-        for part in (answers, generated, configs, errors, closed_reader):
+        for part in (answers, schemas, configs, errors, closed_reader, light):
             part(tool, name)
+    _, found = libraries(os.path.join(BIN, "ds-train"), "--data", "synthetic:train=8,val=0,test=0", "--epochs", "0", "--threads", "1")
+    check({"libds.so", "libtorch_cpu.so"} <= found, f"the check of libraries sees nothing: {sorted(found)}")
     if "ds-train" in tools and not os.path.exists("/dev/nvidiactl"):
         result = run(os.path.join(BIN, "ds-train"), "--data", "synthetic:", "--device", "cuda")
         check(result.returncode == 4 and "no usable GPU" in result.stderr and "status: failed" in result.stdout, "no GPU", result)
-    for root, _, files in os.walk(os.path.join(SOURCE, "configs")):
-        for file in files:
-            head = open(os.path.join(root, file)).read().splitlines()[:1]
-            if file.endswith(".yaml") and head and "ds-train" in head[0]:
-                result = run(os.path.join(BIN, "ds-train"), "-c", os.path.join(root, file), "--print-config")
-                check(result.returncode == 0, f"{file} loads", result)
 
 print(f"{len(tools)} tools, {len(failures)} failures")
 sys.exit(1 if failures else 0)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Every file of configs/ runs as it is: the command that its head states is run dry, by the tool it is for."""
+import json
 import os
 import re
 import shlex
@@ -55,6 +56,23 @@ def test_every_config_of_a_tool_is_read_whole(folder):
         lines = [number for number, line in enumerate(text.splitlines(), 1) if line and not line.startswith("#")]
         for number in lines:
             check(re.search(rf"# .*{re.escape(os.path.basename(path))}:{number}\b", shown), path, "line", number, "sets nothing:", shown)
+
+
+def test_every_config_is_of_its_tools_schema(folder):
+    try:
+        import jsonschema
+        import yaml
+    except ImportError:
+        return print("skipped: Python has no jsonschema and yaml")
+    for path in FILES:
+        tool, *words = stated_command(path)
+        if "-c" not in words or words[words.index("-c") + 1] != path:
+            continue
+        validator = jsonschema.Draft202012Validator(json.loads(run(tool, "--generate", "schema").out))
+        config = yaml.safe_load(open(os.path.join(SOURCE, path), encoding="utf-8"))
+        faults = [error.message for error in validator.iter_errors(config)]
+        check(not faults, path, faults)
+        check(list(validator.iter_errors({**config, "unheard_of": 1})), tool, "has a schema that takes all")
 
 
 main(__name__)
