@@ -10,7 +10,6 @@
 #include "base/core/tool.h"
 #include "engine/device.h"
 #include "engine/exec/memory.h"
-#include "engine/exec/memory.h"
 
 namespace {
 
@@ -22,8 +21,6 @@ void enter(const ds::core::CommandOptions& options, ds::core::Record& record) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   record["device"] = ds::engine::select_device(options.common.device);
   record["versions"]["torch"] = TORCH_VERSION;
-  ds::exec::install_allocator();
-  ds::exec::set_limit(ds::core::memory_limit_bytes(options.common.memory_limit));
   ds::exec::install_allocator();
   ds::exec::set_limit(ds::core::memory_limit_bytes(options.common.memory_limit));
   at::set_num_threads(ds::core::thread_count(options.common.threads));

@@ -1,5 +1,10 @@
 #include "base/commands/bench_options.h"
 
+#include <algorithm>
+
+#include "base/core/error.h"
+#include "base/io/checkpoint.h"
+
 namespace ds::commands {
 
 void BenchCommand::fields(core::Fields& f) {
@@ -14,6 +19,17 @@ void BenchCommand::fields(core::Fields& f) {
   f.add({.name = "min_time", .doc = "a model's turn in a round takes at least so long", .min = 0, .max = 60, .unit = "s", .alias = "min-time"}, min_time);
   f.add({.name = "accuracy", .doc = "also measure accuracy on the test split", .alias = "accuracy"}, accuracy);
   common.fields(f);
+}
+
+void BenchCommand::check() const {
+  if (std::count(inputs.begin(), inputs.end(), "-") > 1) throw Error(Exit::kUsage, "MODEL", "two inputs are -, at most one can be stdin");
+  if (engine.size() != 1 && engine.size() != inputs.size()) throw Error(Exit::kUsage, "--engine", "give one for all models, or one for each");
+  if (output == "-") throw Error(Exit::kUsage, "--output", "expected a file, got '-'", "--format json gives the record on stdout");
+}
+
+void BenchCommand::check_files() const {
+  if (!output.empty()) io::check_output(output, inputs, common.force);
+  for (const std::string& model : inputs) io::check_input(model);
 }
 
 }  // namespace ds::commands

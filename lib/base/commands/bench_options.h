@@ -13,6 +13,8 @@ struct BenchCommand : core::CommandOptions {
   double min_time = 0.01;
   bool accuracy = true;
   void fields(core::Fields& f) override;
+  void check() const override;
+  void check_files() const override;
 };
 
 }  // namespace ds::commands

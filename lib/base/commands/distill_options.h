@@ -12,6 +12,8 @@ struct DistillCommand : core::CommandOptions {
   FitOptions fit;
   DistillCommand();
   void fields(core::Fields& f) override;
+  void check() const override;
+  void check_files() const override;
 };
 
 }  // namespace ds::commands

@@ -4,6 +4,7 @@
 
 #include "base/core/error.h"
 #include "base/core/values.h"
+#include "base/io/checkpoint.h"
 
 namespace ds::commands {
 
@@ -23,6 +24,12 @@ void EvalCommand::fields(core::Fields& f) {
 
 void EvalCommand::check() const {
   for (const std::string& text : min_metric) parse_gate(text);
+  if (predictions == "-") throw Error(Exit::kUsage, "--predictions", "expected a file, got '-'", "stdout has the record");
+}
+
+void EvalCommand::check_files() const {
+  if (!predictions.empty()) io::check_output(predictions, {input}, common.force);
+  io::check_input(input);
 }
 
 Gate parse_gate(const std::string& text) {

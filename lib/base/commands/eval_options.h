@@ -10,6 +10,7 @@ struct EvalCommand : core::CommandOptions {
   std::int64_t batch_size = 250;
   void fields(core::Fields& f) override;
   void check() const override;
+  void check_files() const override;
 };
 
 /// "top1=0.97" as its parts. Throws ds::Error(kUsage).

@@ -1,5 +1,7 @@
 #include "base/commands/prune_options.h"
 
+#include "base/io/checkpoint.h"
+
 namespace ds::commands {
 
 void PruneSettings::fields(core::Fields& f) {
@@ -35,6 +37,12 @@ void PruneCommand::fields(core::Fields& f) {
   f.add({.name = "resume", .doc = "go on from the state that an interrupted run left", .choices = {"no", "auto"}, .alias = "resume", .flag_only = true}, resume);
   f.include(fit);
   common.fields(f);
+}
+
+void PruneCommand::check_files() const {
+  io::check_output(output, {input}, common.force);
+  io::check_input(input);
+  if (resume == "auto" && output != "-") io::check_state(output + ".partial");
 }
 
 }  // namespace ds::commands

@@ -1,6 +1,7 @@
 #include "base/commands/quantize_options.h"
 
 #include "base/core/registry.h"
+#include "base/io/checkpoint.h"
 
 namespace ds::commands {
 
@@ -18,6 +19,11 @@ void QuantizeCommand::fields(core::Fields& f) {
   f.add({.name = "skip", .doc = "layers that stay float, by name", .alias = "skip", .value_name = "NODE"}, skip);
   f.add({.name = "max_drop", .doc = "gate: exit 5 without output where validation top-1 falls by more (0.005 = half a point); 0 = no gate", .min = 0, .max = 1, .alias = "max-drop"}, max_drop);
   common.fields(f);
+}
+
+void QuantizeCommand::check_files() const {
+  io::check_output(output, {input}, common.force);
+  io::check_input(input);
 }
 
 }  // namespace ds::commands

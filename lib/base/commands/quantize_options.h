@@ -10,6 +10,7 @@ struct QuantizeCommand : core::CommandOptions {
   std::vector<std::string> skip;
   double max_drop = 0;
   void fields(core::Fields& f) override;
+  void check_files() const override;
 };
 
 }  // namespace ds::commands

@@ -1,5 +1,7 @@
 #include "base/commands/train_options.h"
 
+#include "base/io/checkpoint.h"
+
 namespace ds::commands {
 
 void DataOptions::fields(core::Fields& f) {
@@ -20,6 +22,14 @@ void TrainCommand::fields(core::Fields& f) {
   f.add({.name = "resume", .doc = "auto: go on from the state in the run folder or <output>.partial, if there is one", .choices = {"no", "auto"},
          .flag_only = true}, resume);
   common.fields(f);
+}
+
+void TrainCommand::check_files() const {
+  if (!output.empty()) io::check_output(output, {init}, common.force);
+  io::check_input(init);
+  if (resume != "auto") return;
+  if (!run_dir.empty()) io::check_state(run_dir + "/last.h5");
+  if (!output.empty() && output != "-") io::check_state(output + ".partial");
 }
 
 }  // namespace ds::commands

@@ -17,6 +17,7 @@ struct TrainCommand : core::CommandOptions {
   FitOptions fit;
   std::string init, output, run_dir, resume = "no";
   void fields(core::Fields& f) override;
+  void check_files() const override;
 };
 
 }  // namespace ds::commands

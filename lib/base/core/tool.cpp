@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <new>
 #include <regex>
@@ -64,6 +65,24 @@ void write_record_file(const std::string& path, const std::string& text) {
   const std::string reason = std::strerror(errno);
   ::unlink(temporary.c_str());
   throw Error(Exit::kResource, path, "the record cannot be written: " + reason);
+}
+
+bool same_file(const std::string& one, const std::string& two) {
+  namespace fs = std::filesystem;
+  if (one.empty() || two.empty() || two == "-") return false;
+  std::error_code code;
+  if (fs::equivalent(one, two, code)) return true;
+  const fs::path a = fs::weakly_canonical(fs::absolute(one), code), b = fs::weakly_canonical(fs::absolute(two), code);
+  return !code && a == b;
+}
+
+/// Whether a file has the mark of a result record in its first mebibyte.
+bool is_record(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string start(1 << 20, 0);
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  start.resize(static_cast<std::size_t>(file.gcount()));
+  return start.find("ds-record/") != std::string::npos;
 }
 
 bool use_color(const std::string& mode) {
@@ -213,6 +232,28 @@ class Run {
       errors.emplace_back(Exit::kResource, common.record, fmt::format("no folder '{}'", folder));
     else if (::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)
       errors.emplace_back(Exit::kResource, common.record, fmt::format("folder '{}' is not writable", folder.empty() ? "." : folder));
+    check_record_file(errors);
+  }
+
+  /// A record may take the place of an earlier record, as the same command run again makes it, but not of a model or a config.
+  void check_record_file(std::vector<Error>& errors) {
+    const std::string& path = options_.common.record;
+    const Fields fields = walk(options_);
+    for (const Entry& entry : fields.entries()) {
+      if (!entry.field.path || entry.path == "record") continue;
+      std::vector<std::string> others;
+      if (const auto* one = std::get_if<std::string*>(&entry.target)) others.push_back(**one);
+      if (const auto* many = std::get_if<std::vector<std::string>*>(&entry.target)) others = **many;
+      for (const std::string& other : others)
+        if (same_file(path, other))
+          errors.emplace_back(Exit::kUsage, path, fmt::format("is both --record and {}", entry.field.positional ? value_word(entry) : spellings(entry).back()),
+                              "name another file");
+    }
+    struct stat status = {};
+    if (::stat(path.c_str(), &status) != 0) return;
+    if (!S_ISREG(status.st_mode)) errors.emplace_back(Exit::kUsage, path, "is not a regular file", "name another file with --record");
+    else if (!options_.common.force && status.st_size > 0 && !is_record(path))
+      errors.emplace_back(Exit::kUsage, path, "exists and is no record", "-f overwrites it");
   }
 
   void check_required(const std::map<std::string, std::string>& origins, std::vector<Error>& errors) {
@@ -287,6 +328,7 @@ class Run {
   }
 
   void call_command() {
+    options_.check_files();
     const std::string instead = options_.base_command();
     if (!spec_.engine || !instead.empty()) {
       const std::string& name = instead.empty() ? spec_.command : instead;

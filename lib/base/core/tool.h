@@ -38,6 +38,8 @@ struct CommandOptions : Options {
   CommonOptions common;
   /// A base command to run in place of the tool's own, for a tool of which some actions need no LibTorch; "" = the tool's own.
   virtual std::string base_command() const { return ""; }
+  /// Looks at the files that are named, inputs and outputs, before LibTorch is loaded: a bad one is told in milliseconds.
+  virtual void check_files() const {}
 };
 
 /// What a tool is called and shows.

@@ -52,6 +52,11 @@ Checkpoint load_bytes(std::vector<std::byte> bytes, const std::string& name, con
 /// HDF5 bytes, told apart by the signature. Throws ds::Error(kInput) for an empty stdin or a failed record.
 Checkpoint load_input(const std::string& path_or_dash, const LoadOptions& options = {});
 
+/// Throws what `load` throws for that path; the bytes of `-`, which can be read only once, and "" are left to `load_input`.
+void check_input(const std::string& path_or_dash);
+/// The same for a state that --resume auto would go on from, where there is one.
+void check_state(const std::string& path);
+
 struct SaveOptions {
   bool overwrite = false;        ///< else an existing file is ds::Error(kUsage)
   bool reproducible = false;     ///< leave out times, host, absolute paths (the caller's documents already do)

@@ -49,6 +49,18 @@ bool too_deep(const char* text, std::size_t bytes) {
   return false;
 }
 
+std::string kind_problem(const std::string& name, const Json& document) {
+  if (document.is_null() || name == "graph" || name == "tokenizer") return "";
+  const bool list = name == "history" || name == "labels" || name == "provenance";
+  if (document.type() != (list ? Json::value_t::array : Json::value_t::object))
+    return fmt::format("is {}, expected {}", document.type_name(), list ? "a list" : "an object");
+  if (!list) return "";
+  const Json::value_t kind = name == "labels" ? Json::value_t::string : Json::value_t::object;
+  for (std::size_t i = 0; i < document.size(); ++i)
+    if (document[i].type() != kind) return fmt::format("entry {} is {}, expected {}", i, document[i].type_name(), name == "labels" ? "a text" : "an object");
+  return "";
+}
+
 Json parse_document(const char* text, std::size_t bytes, const std::string& where) {
   if (too_deep(text, bytes)) throw Error(Exit::kInput, where, fmt::format("JSON nested deeper than {}", kMaxDepth));
   try {

@@ -57,6 +57,9 @@ std::string manifest_digest(const std::map<std::string, std::string>& documents,
 std::string document_text(const Json& document, const std::string& name);
 /// Whether JSON text is nested deeper than kMaxDepth.
 bool too_deep(const char* text, std::size_t bytes);
+/// "" or what is wrong with a document's kind: tools take labels for a list of texts, a config for an object and so on. The graph's is left
+/// to those who read it.
+std::string kind_problem(const std::string& name, const Json& document);
 /// Throws ds::Error(kInput, where) for bad JSON, and before it parses for one that is nested too deep (recursion would end the stack).
 Json parse_document(const char* text, std::size_t bytes, const std::string& where);
 

@@ -61,6 +61,16 @@ Checkpoint load_recorded(const Bytes& record, const LoadOptions& options) {
   return checkpoint;
 }
 
+void check_input(const std::string& path_or_dash) {
+  if (!path_or_dash.empty() && path_or_dash != "-") load(path_or_dash);
+}
+
+void check_state(const std::string& path) try {
+  if (exists(path)) load(path);
+} catch (const Error& e) {
+  throw Error(e.code(), e.where(), e.message(), (e.hint().empty() ? "" : e.hint() + ", or ") + "--resume no begins anew");
+}
+
 void check_output(const std::string& path, const std::vector<std::string>& inputs, bool force) {
   if (path.empty()) throw Error(Exit::kUsage, "--output", "empty file name");
   if (path == "-") {

@@ -74,7 +74,9 @@ void Reader::check_start() const {
 }
 
 void Reader::check_version(hid_t file) const {
-  if (H5Aexists(file, f::kFormatAttribute) <= 0 || H5Aexists(file, f::kVersionAttribute) <= 0)
+  const htri_t format_exists = H5Aexists(file, f::kFormatAttribute), version_exists = H5Aexists(file, f::kVersionAttribute);
+  if (format_exists < 0 || version_exists < 0) fail(name_, "is not a ds checkpoint, or corrupt: HDF5 cannot read its attributes");
+  if (format_exists == 0 || version_exists == 0)
     fail(name_, fmt::format("is not a ds checkpoint: HDF5 file without attributes {} and {}", f::kFormatAttribute, f::kVersionAttribute));
   if (const std::string format = text(file, f::kFormatAttribute, name_); format != f::kFormat)
     fail(name_, fmt::format("is not a ds checkpoint: {} is '{}', expected '{}'", f::kFormatAttribute, format, f::kFormat));
@@ -292,7 +294,9 @@ Json parse(const Stored& stored) {
   if (stored.array.bytes() > f::kMaxDocument)
     throw Error(Exit::kInput, stored.where, fmt::format("{} bytes of text, at most {} are read", stored.array.bytes(), f::kMaxDocument));
   if (const std::string problem = problem_of(stored); !problem.empty()) throw Error(Exit::kInput, stored.where, problem);
-  return f::parse_document(reinterpret_cast<const char*>(stored.array.data), stored.array.bytes(), stored.where);
+  Json document = f::parse_document(reinterpret_cast<const char*>(stored.array.data), stored.array.bytes(), stored.where);
+  if (const std::string problem = f::kind_problem(stored.name, document); !problem.empty()) throw Error(Exit::kInput, stored.where, problem);
+  return document;
 }
 
 std::map<std::string, Array> take(std::vector<Stored>& list, bool data) {

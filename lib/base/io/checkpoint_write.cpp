@@ -59,8 +59,11 @@ Item tensor_item(const char* group, const std::string& name, const Array& array)
 /// Text of the documents that are there, by name.
 std::map<std::string, std::string> texts(const Checkpoint& checkpoint) {
   std::map<std::string, std::string> result;
-  for (const f::Document& document : f::kDocuments)
-    if (const Json& json = checkpoint.*document.member; !json.is_null()) result[document.name] = f::document_text(json, document.name);
+  for (const f::Document& document : f::kDocuments) {
+    const Json& json = checkpoint.*document.member;
+    if (const std::string problem = f::kind_problem(document.name, json); !problem.empty()) throw Error(Exit::kFailure, document.name, problem);
+    if (!json.is_null()) result[document.name] = f::document_text(json, document.name);
+  }
   return result;
 }
 

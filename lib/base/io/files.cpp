@@ -210,6 +210,11 @@ void write_atomically(const std::string& path, const std::function<void(const st
   sync_folder(folder_of(target.path));
 }
 
+bool exists(const std::string& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0;
+}
+
 void require_regular(const std::string& path) {
   struct stat status {};
   if (path.empty()) throw Error(Exit::kInput, "", "empty file name");

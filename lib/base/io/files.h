@@ -39,6 +39,8 @@ void write_file(const std::string& path, std::string_view bytes);
 void write_atomically(const std::string& path, const std::function<void(const std::string& temporary)>& write);
 /// A whole file. Throws ds::Error(kInput): missing, a folder, a FIFO, larger than `cap`.
 std::string read_file(const std::string& path, std::int64_t cap = std::int64_t{1} << 32);
+/// Whether there is something at `path`; false too where it cannot be looked at (a loop of links, a name that is too long).
+bool exists(const std::string& path);
 /// Throws ds::Error(kInput) unless `path` is a regular file. Never blocks: a FIFO is not opened.
 void require_regular(const std::string& path);
 

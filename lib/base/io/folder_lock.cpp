@@ -92,6 +92,11 @@ FolderLock::FolderLock(const std::string& folder) : path_(folder + "/lock"), pid
       unlink(own.c_str());
       throw Error(Exit::kResource, folder, fmt::format("cannot be locked: {}", std::strerror(failed)));
     }
+    struct stat status {};
+    if (stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {  // a FIFO would hold us up for ever
+      unlink(own.c_str());
+      throw Error(Exit::kUsage, path_, "is not a regular file, expected the lock of a run", "remove it");
+    }
     const Holder holder = read_holder(path_);
     if (holder.pid != 0 && alive(holder)) {
       unlink(own.c_str());

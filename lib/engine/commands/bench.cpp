@@ -206,8 +206,6 @@ std::string csv_text(const Json& results) {
 
 void run(const core::CommandOptions& base, core::Record& record) {
   const auto& o = static_cast<const BenchCommand&>(base);
-  if (o.engine.size() != 1 && o.engine.size() != o.inputs.size()) throw Error(Exit::kUsage, "--engine", "give one for all models, or one for each");
-  if (!o.output.empty()) check_paths(o.output, o.inputs, o.common);
   std::vector<Candidate> candidates;
   for (std::size_t i = 0; i < o.inputs.size(); ++i) candidates.push_back(open_candidate(o.inputs[i], o.engine[o.engine.size() == 1 ? 0 : i], record));
   const data::Dataset& data = open_data(candidates[0].opened, o.data);

@@ -19,8 +19,6 @@ void check_teacher(const Opened& student, const Opened& teacher) {
 
 void run(const core::CommandOptions& base, core::Record& record) {
   const auto& o = static_cast<const DistillCommand&>(base);
-  if (o.input == "-" && o.teacher == "-") throw Error(Exit::kUsage, "--teacher", "only one input may be -");
-  check_paths(o.output, {o.input, o.teacher}, o.common);
   Opened student = open_model("student", o.input, record), teacher = open_model("teacher", o.teacher, record);
   check_teacher(student, teacher);
   const data::Dataset& data = open_data(student, o.data);
@@ -39,6 +37,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
   metrics.update(evaluate_split(student.model, data, preprocessing, "val", 250, &checkpoint.evaluation));
   for (const auto& [key, value] : before.items()) metrics["before_" + key] = value;
   save_model(checkpoint, student.model, o.output, o.common, provenance_step(o.common, {&parent, &teacher.checkpoint}, &data, metrics), record);
+  drop_partial(o.output);
 }
 
 const core::Body<core::Command> body{"command", "distill", run};

@@ -42,7 +42,6 @@ void check_gates(const EvalCommand& o, const Json& metrics) {
 
 void run(const core::CommandOptions& base, core::Record& record) {
   const auto& o = static_cast<const EvalCommand&>(base);
-  if (!o.predictions.empty()) check_paths(o.predictions, {o.input}, o.common);
   Opened opened = open_model("model", o.input, record);
   const data::Dataset& data = open_data(opened, o.data);
   const data::Split& split = data.split(o.split);

@@ -18,7 +18,6 @@ std::string summary(const Json& report) {
 
 void run(const core::CommandOptions& base, core::Record& record) {
   const auto& o = static_cast<const PruneCommand&>(base);
-  check_paths(o.output, {o.input}, o.common);
   Opened opened = open_model("model", o.input, record);
   const std::string parent = opened.checkpoint.digest;
   const data::Dataset& data = open_data(opened, o.data);
@@ -42,6 +41,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
   metrics.update(evaluate_split(pruned, data, preprocessing, "val", 250, &checkpoint.evaluation));
   for (const auto& [key, value] : before.items()) metrics["before_" + key] = value;
   save_model(checkpoint, pruned, o.output, o.common, provenance_step(o.common, {&parent_checkpoint}, &data, metrics), record);
+  if (o.fit.loop.epochs > 0) drop_partial(o.output);
 }
 
 const core::Body<core::Command> body{"command", "prune", run};

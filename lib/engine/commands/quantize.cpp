@@ -9,8 +9,9 @@ namespace {
 
 void run(const core::CommandOptions& base, core::Record& record) {
   const auto& o = static_cast<const QuantizeCommand&>(base);
-  check_paths(o.output, {o.input}, o.common);
   Opened opened = open_model("model", o.input, record);
+  if (opened.model.is_quantized())
+    throw Error(Exit::kInput, o.input, "is int8 already", "train it on with ds-distill " + o.input + " --teacher FLOAT.h5, or quantize its float parent");
   const data::Dataset& data = open_data(opened, o.data);
   const compress::CalibrationOptions calibration{o.samples, o.batch_size, o.observer, o.skip};
   const Json& preprocessing = opened.checkpoint.preprocessing;

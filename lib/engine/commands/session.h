@@ -41,9 +41,6 @@ Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& p
 /// A first impression for the provenance: ds-bench measures with care.
 double quick_latency(exec::Model& model, const Json& preprocessing);
 
-/// Before any work: the output may be written, the inputs are not it.
-void check_paths(const std::string& output, const std::vector<std::string>& inputs, const core::CommonOptions& common);
-
 /// What every step says of itself in the provenance: seed, data, device, threads, parents and metrics.
 Json provenance_step(const core::CommonOptions& common, const std::vector<const io::Checkpoint*>& parents, const data::Dataset* data, const Json& metrics);
 
@@ -51,6 +48,9 @@ Json provenance_step(const core::CommonOptions& common, const std::vector<const 
 /// figures in the record.
 void save_model(io::Checkpoint& checkpoint, exec::Model& model, const std::string& output, const core::CommonOptions& common, Json step,
                 core::Record& record);
+
+/// Removes `<output>.partial`, the state of a run that is done: only when its output is safe on disk.
+void drop_partial(const std::string& output);
 
 /// Fine-tunes or distils in place with these callbacks. Stopped by a signal: the state is in `<output>.partial`, and this throws
 /// ds::Error(kStopped). `resume`: goes on from there. An int8 model is trained with fake-quantization of its float masters.

@@ -100,7 +100,7 @@ std::vector<std::string> numbered(std::int64_t classes) {
 }
 
 std::vector<std::string> read_names(const std::string& file, std::vector<std::string> names) {
-  if (!std::filesystem::exists(file)) return names;
+  if (!io::exists(file)) return names;
   const std::string text = io::read_file(file, 1 << 20);
   std::vector<std::string> lines;
   for (std::size_t begin = 0; begin < text.size();) {

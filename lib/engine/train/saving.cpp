@@ -6,7 +6,6 @@
 
 #include "base/core/error.h"
 #include "base/core/log.h"
-#include "base/core/yaml.h"
 #include "engine/train/state.h"
 
 namespace ds::train {
@@ -41,12 +40,11 @@ void Trainer::State::open_run_folder() {
   fs::create_directories(options.run_dir, failed);
   if (failed) throw Error(Exit::kResource, options.run_dir, "the run folder cannot be made: " + failed.message());
   lock = std::make_unique<io::FolderLock>(options.run_dir);
-  if (!options.resume && fs::exists(run_file("last.h5"))) {
+  if (!options.resume && io::exists(run_file("last.h5"))) {
     if (!options.overwrite)
       throw Error(Exit::kUsage, options.run_dir, "holds a run already", "go on with --resume auto, begin anew with -f, or name another folder");
     for (const char* name : {"last.h5", "best.h5", "metrics.csv"}) fs::remove(run_file(name));
   }
-  if (checkpoint.config.is_object()) io::write_file(run_file("args.yaml"), core::yaml_text(checkpoint.config));
 }
 
 io::Checkpoint Trainer::State::snapshot(bool with_state) const {
@@ -103,8 +101,8 @@ void Trainer::State::write_metrics() const {
 
 void Trainer::State::resume() {
   std::string from;
-  if (!options.run_dir.empty() && fs::exists(run_file("last.h5"))) from = run_file("last.h5");
-  if (from.empty() && !options.partial.empty() && fs::exists(options.partial)) from = options.partial;
+  if (!options.run_dir.empty() && io::exists(run_file("last.h5"))) from = run_file("last.h5");
+  if (from.empty() && !options.partial.empty() && io::exists(options.partial)) from = options.partial;
   if (from.empty()) return;
   const io::Checkpoint loaded = io::load(from);
   if (!loaded.state.is_object() || loaded.state.value("kind", "") != "train")

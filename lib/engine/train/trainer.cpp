@@ -13,6 +13,7 @@
 #include "base/core/error.h"
 #include "base/core/log.h"
 #include "base/core/signals.h"
+#include "base/core/yaml.h"
 #include "engine/exec/memory.h"
 #include "engine/train/state.h"
 
@@ -191,6 +192,8 @@ Outcome Trainer::run() {
   for (const auto& callback : s.callbacks) callback->on_start(*this);
   s.optimizer = optim::make_optimizer(s.fit.optim, s.parameters);
   if (s.options.resume) s.resume();
+  // Only now: a state of other options is refused above, and args.yaml tells which ones they were.
+  if (!s.options.run_dir.empty() && s.checkpoint.config.is_object()) io::write_file(s.run_file("args.yaml"), core::yaml_text(s.checkpoint.config));
   s.begun = std::chrono::steady_clock::now();
 
   while (s.at.epoch < s.fit.loop.epochs) {

@@ -236,6 +236,32 @@ TEST_CASE("io: structures that no checkpoint has are refused") {
                  "longer than 1024 bytes"));
 }
 
+TEST_CASE("io: documents of another kind than the format says are neither written nor read") {
+  const auto problem = [](auto&& change) {
+    Checkpoint c = sample();
+    change(c);
+    const Folder folder;
+    std::string message;
+    CHECK(code_of([&] { io::save(c, folder / "a.h5"); }, &message) == Exit::kFailure);
+    CHECK(folder.files().empty());
+    return message;
+  };
+  CHECK(problem([](Checkpoint& c) { c.labels = {{"a", 1}}; }) == "labels: is object, expected a list");
+  CHECK(problem([](Checkpoint& c) { c.labels = {"a", 2}; }) == "labels: entry 1 is number, expected a text");
+  CHECK(problem([](Checkpoint& c) { c.history = {1}; }) == "history: entry 0 is number, expected an object");
+  CHECK(problem([](Checkpoint& c) { c.config = "text"; }) == "config: is string, expected an object");
+  // In a file of another program: the text of the document, and its sum.
+  const std::string bytes = changed([](hid_t file) {
+    const hid_t set = H5Dopen2(file, "/documents/config", H5P_DEFAULT);
+    std::string text(H5Dget_storage_size(set), ' ');
+    text[0] = '7';
+    H5Dwrite(set, H5T_NATIVE_UCHAR, H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data());
+    set_text(set, "xxh3_128", io::xxh3_128(text.data(), text.size()));
+    H5Dclose(set);
+  });
+  CHECK(message_of(bytes) == ":/documents/config: is number, expected an object");
+}
+
 TEST_CASE("io: JSON that is nested too deep is refused before it is parsed") {
   Checkpoint c;
   c.graph = io::Json::parse(std::string(150, '[') + std::string(150, ']'));

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <memory>
 
@@ -65,6 +66,15 @@ TEST_CASE("io: the lock of a dead process is taken over, by one of many that try
   CHECK(won == 1);
   CHECK(lost == 7);
   CHECK(folder.files().empty());
+}
+
+TEST_CASE("io: a FIFO in the place of a lock holds nobody up") {
+  const Folder folder;
+  mkfifo((folder / "lock").c_str(), 0600);
+  std::string message;
+  CHECK(code_of([&] { io::FolderLock lock(folder.path); }, &message) == Exit::kUsage);
+  CHECK(message == folder / "lock" + ": is not a regular file, expected the lock of a run; remove it");
+  CHECK(folder.files() == std::vector<std::string>{"lock"});
 }
 
 TEST_CASE("io: a lock whose pid went to another process, of another host, or that says nothing") {

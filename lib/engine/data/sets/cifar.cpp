@@ -56,18 +56,18 @@ Split read_files(const std::vector<std::string>& paths, const std::vector<std::i
 
 Dataset read(const std::string& folder, const Layout& layout, std::vector<std::string> names) {
   if (folder.empty()) throw Error(Exit::kUsage, "data", fmt::format("'{}' without a folder", layout.name), fmt::format("give {}:DIR", layout.name));
-  if (!fs::exists(folder)) throw Error(Exit::kInput, folder, "no such folder");
+  if (!io::exists(folder)) throw Error(Exit::kInput, folder, "no such folder");
   if (!fs::is_directory(folder)) throw Error(Exit::kInput, folder, "not a folder");
   fs::path place = folder;
-  if (!fs::exists(place / layout.train[0]) && fs::is_directory(place / layout.archive)) place /= layout.archive;
+  if (!io::exists(place / layout.train[0]) && fs::is_directory(place / layout.archive)) place /= layout.archive;
   std::vector<std::string> train;
   for (const std::string& name : layout.train) train.push_back((place / name).string());
   const std::string test = (place / layout.test).string();
   for (const std::string& name : layout.train) {
-    if (!fs::exists(place / name))
+    if (!io::exists(place / name))
       throw Error(Exit::kInput, place.string(), fmt::format("has no {}", name), "unpack the binary version of the archive there");
   }
-  if (!fs::exists(test))
+  if (!io::exists(test))
     throw Error(Exit::kInput, place.string(), fmt::format("has no {}", layout.test), "unpack the binary version of the archive there");
   Dataset set;
   set.num_classes = layout.classes.back();

@@ -83,7 +83,7 @@ std::string find(const std::string& folder, const std::vector<std::string>& pref
       const std::string path = (fs::path(folder) / (prefix + "-" + (kind == "images" ? "images" : "labels") + separator +
                                                     (kind == "images" ? "idx3-ubyte" : "idx1-ubyte")))
                                    .string();
-      if (fs::exists(path)) return path;
+      if (io::exists(path)) return path;
     }
   }
   return "";
@@ -100,7 +100,7 @@ Files read_split(const std::string& folder, const std::vector<std::string>& pref
   if (images.empty() || labels.empty()) {
     const std::string name = prefixes[0] + (images.empty() ? "-images-idx3-ubyte" : "-labels-idx1-ubyte");
     refuse(folder, fmt::format("has no {}", name),
-           fs::exists(fs::path(folder) / (name + ".gz")) ? fmt::format("unpack {}.gz with gunzip first", name) : "");
+           io::exists(fs::path(folder) / (name + ".gz")) ? fmt::format("unpack {}.gz with gunzip first", name) : "");
   }
   Files files{labels, {read_images(images), read_labels(labels)}};
   if (files.split.images.size(0) != files.split.size()) {
@@ -143,7 +143,7 @@ void read_description(const std::string& path, Dataset& set) {
 }  // namespace
 
 Dataset read_folder(const std::string& folder) {
-  if (!fs::exists(folder)) refuse(folder, "no such folder");
+  if (!io::exists(folder)) refuse(folder, "no such folder");
   if (!fs::is_directory(folder)) refuse(folder, "not a folder");
   Dataset set;
   const Files train = read_split(folder, {"train"}, true), val = read_split(folder, {"val"}, false),
@@ -153,7 +153,7 @@ Dataset read_folder(const std::string& folder) {
   set.test = test.split;
   set.preprocessing = Json::object();
   const std::string description = (fs::path(folder) / "dataset.json").string();
-  if (fs::exists(description)) read_description(description, set);
+  if (io::exists(description)) read_description(description, set);
   if (set.num_classes == 0) set.num_classes = set.train.labels.max().item<std::int64_t>() + 1;
   if (set.labels.empty()) set.labels = numbered(set.num_classes);
   for (const Files* files : {&train, &val, &test}) {
@@ -169,7 +169,7 @@ Dataset read_folder(const std::string& folder) {
 Dataset read_home(const std::string& name, const std::string& rest) {
   if (!rest.empty()) throw Error(Exit::kUsage, "data", fmt::format("'{}:{}'", name, rest), fmt::format("{} takes nothing behind its name", name));
   const std::string folder = (fs::path(io::home()) / "data" / name).string();
-  if (!fs::exists(fs::path(folder) / "dataset.json")) {
+  if (!io::exists(fs::path(folder) / "dataset.json")) {
     refuse(folder, fmt::format("data set '{}' is not there", name), "run scripts/setup.sh, with the same DS_HOME or XDG_CACHE_HOME as now");
   }
   return read_folder(folder);
