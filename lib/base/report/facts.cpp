@@ -224,13 +224,13 @@ void Collector::add(const io::Checkpoint& checkpoint, const std::string& given, 
   m.labels = strings_of(checkpoint.labels);
   if (checkpoint.history.is_array()) m.history = checkpoint.history;
   if (checkpoint.provenance.is_array()) m.provenance = checkpoint.provenance;
-  read_evaluation(checkpoint.evaluation, m);
   if (!m.provenance.empty()) {
     const Json& last = m.provenance.back();
     if (const double p50 = number_at(member_at(last, "metrics"), "latency_b1_p50_s"); p50 > 0)
       m.noted = Latency{p50, NAN, 1, std::max<std::int64_t>(0, index_at(last, "threads"))};
   }
   read_chain(m);
+  read_evaluation(checkpoint.evaluation, m);
 }
 
 void Collector::add_bench(const Json& record, const std::string& given) {

@@ -77,7 +77,7 @@ std::string Table::text() const {
 std::string Table::markdown() const {
   std::string out = "|", rule = "|";
   for (const Column& c : columns) {
-    out += " " + c.title + " |";
+    out += " " + escaped(one_line(c.title)) + " |";
     rule += c.right ? " ---: |" : " --- |";
   }
   out += "\n" + rule + "\n";
