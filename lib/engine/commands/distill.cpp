@@ -33,7 +33,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
   const io::Checkpoint parent = student.checkpoint;
   io::Checkpoint& checkpoint = student.checkpoint;
   fit_model(student.model, data, o.fit, checkpoint, o.output, o.common, o.resume == "auto", augmentation(checkpoint, o.augment),
-            {make(teacher.model, *o.loss.options)}, "distil");
+            {make(teacher.model, *o.loss.options)}, "distil", {{"teacher", teacher.checkpoint.digest}});
   metrics.update(evaluate_split(student.model, data, preprocessing, "val", 250, &checkpoint.evaluation));
   for (const auto& [key, value] : before.items()) metrics["before_" + key] = value;
   save_model(checkpoint, student.model, o.output, o.common, provenance_step(o.common, {&parent, &teacher.checkpoint}, &data, metrics), record);

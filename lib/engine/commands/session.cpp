@@ -184,7 +184,7 @@ void drop_partial(const std::string& output) {
 
 Json fit_model(exec::Model& model, const data::Dataset& data, const FitOptions& fit, io::Checkpoint& checkpoint, const std::string& output,
                const core::CommonOptions& common, bool resume, const std::vector<std::string>& augment,
-               std::vector<std::shared_ptr<train::Callback>> callbacks, const std::string& phase) {
+               std::vector<std::shared_ptr<train::Callback>> callbacks, const std::string& phase, const Json& teachers) {
   checkpoint.evaluation = nullptr;  // of other weights
   const bool quantized = model.is_quantized();
   const exec::Model int8_model = model;
@@ -197,6 +197,10 @@ Json fit_model(exec::Model& model, const data::Dataset& data, const FitOptions& 
   options.resume = resume;
   options.phase = phase;
   options.reproducible = common.reproducible;
+  options.run = core::invocation().config;
+  options.run["inputs"] = teachers;
+  options.run["inputs"]["model"] = checkpoint.digest;
+  options.run["augmentation"]["names"] = augment;
   train::Trainer trainer(model, data, fit, options, checkpoint);
   for (auto& callback : callbacks) trainer.add(std::move(callback));
   if (trainer.run() == train::Outcome::kStopped) {

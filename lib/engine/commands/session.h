@@ -53,10 +53,11 @@ void save_model(io::Checkpoint& checkpoint, exec::Model& model, const std::strin
 void drop_partial(const std::string& output);
 
 /// Fine-tunes or distils in place with these callbacks. Stopped by a signal: the state is in `<output>.partial`, and this throws
-/// ds::Error(kStopped). `resume`: goes on from there. An int8 model is trained with fake-quantization of its float masters.
+/// ds::Error(kStopped). `resume`: goes on from there, if options and inputs are the same. An int8 model is trained with fake-quantization of
+/// its float masters. `teachers`: digests of what else shapes the result, by name.
 /// @return metrics of the last epoch
 Json fit_model(exec::Model& model, const data::Dataset& data, const FitOptions& fit, io::Checkpoint& checkpoint, const std::string& output,
                const core::CommonOptions& common, bool resume, const std::vector<std::string>& augment,
-               std::vector<std::shared_ptr<train::Callback>> callbacks, const std::string& phase);
+               std::vector<std::shared_ptr<train::Callback>> callbacks, const std::string& phase, const Json& teachers = Json::object());
 
 }  // namespace ds::commands

@@ -63,7 +63,7 @@ io::Checkpoint Trainer::State::snapshot(bool with_state) const {
   Json of_callbacks = Json::array();
   for (const auto& callback : callbacks) of_callbacks.push_back(callback->state());
   copy.state = {{"kind", "train"},  {"at", at.to_json()}, {"best", best},           {"lr", lr}, {"callbacks", of_callbacks},
-                {"optim", fit.optim.name}, {"data", data.fingerprint}};
+                {"optim", fit.optim.name}, {"data", data.fingerprint}, {"run", options.run}};
   if (!options.reproducible) copy.state["elapsed_s"] = elapsed();
   for (const auto& [name, tensor] : optimizer->state()) copy.state_tensors[kOptim + name] = exec::to_array(tensor);
   for (const auto& [name, tensor] : best_tensors) copy.state_tensors[kBest + name] = exec::to_array(tensor);
@@ -119,6 +119,7 @@ void Trainer::State::restore(const io::Checkpoint& from) {
   const at::NoGradGuard no_grad;
   std::vector<std::string> found;
   if (checkpoint.config.is_object()) differences(from.config, checkpoint.config, "", found);
+  if (options.run.is_object()) differences(from.state.value("run", Json()), options.run, "", found);
   if (!found.empty())
     throw Error(Exit::kUsage, from.path, fmt::format("the run to resume has other options: {}", fmt::join(found, ", ")),
                 "give the same options (args.yaml has them), or --resume no to begin anew");

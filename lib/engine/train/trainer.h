@@ -52,6 +52,9 @@ struct TrainerOptions {
   std::string phase = "epoch";     ///< what progress says
   bool reproducible = false;       ///< no times, no memory in history and files
   bool overwrite = false;          ///< a run folder that holds a run already is begun anew
+  /// What else shapes the result, as an object of objects: {"prune": {...}, "inputs": {"teacher": digest}}. A state of another run is no
+  /// state to go on from.
+  Json run = {};
   Json provenance = {};            ///< this step's record for what is saved in the run folder; the last metrics are added. null = none
 };
 

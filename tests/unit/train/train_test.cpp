@@ -150,6 +150,12 @@ TEST_CASE("train: a state of other options, data or kind is refused") {
     CHECK(e.code() == Exit::kUsage);
     CHECK(e.message() == "the run to resume has other options: optim.lr was 0.1, is 0.2");
   }
+  train::TrainerOptions taught = more;
+  taught.run = {{"inputs", {{"teacher", "abc"}}}, {"loss", {{"temperature", 2.0}}}};
+  Run one(fit(), taught);
+  one.checkpoint.config = config(0.1);
+  one.trainer->add(std::make_shared<StopAt>(-1));
+  CHECK_THROWS_WITH(one.trainer->run(), doctest::Contains("inputs.teacher was null, is \"abc\", loss.temperature was null, is 2.0"));
   Run fewer(fit(), more);  // the state was saved with a callback
   CHECK_THROWS_AS(fewer.trainer->run(), Error);
 }
