@@ -117,7 +117,18 @@ class Parser {
     }
   }
 
+  /// A list grows with each time its flag is given; what config files and the environment say of it gives way to the first.
+  bool append(const std::string& path, const std::string& text) {
+    const auto before = std::find_if(result_.settings.rbegin(), result_.settings.rend(), [&](const Setting& s) { return s.path == path; });
+    if (before == result_.settings.rend() || before->value.kind != Value::Kind::kScalar || before->source->kind != Source::Kind::kFlag) return false;
+    if (text.empty() || before->value.text.empty()) before->value.text = text;
+    else before->value.text += "," + text;
+    return true;
+  }
+
   void push(const std::string& path, const std::string& name, const std::string& text) {
+    const auto* known = known_.find(path);
+    if (known != nullptr && is_list(known->entry) && append(path, text)) return;
     result_.settings.push_back(
         {path, Value::scalar(text), {{path, 0, 0, false}}, std::make_shared<const Source>(Source{Source::Kind::kFlag, name, ""})});
   }
@@ -184,9 +195,12 @@ std::vector<Flag> long_flags(const KnownOptions& known) {
   std::vector<Flag> flags;
   std::set<std::string> taken;
   // Paths before aliases, and what is there now before what could be: an alias never hides a path.
-  for (const auto& option : known.all)
-    if (!option.entry.field.positional && taken.insert(folded_path(option.entry.path)).second)
-      flags.push_back({option.entry.path, option.entry.path, is_bool(option.entry)});
+  for (const auto& option : known.all) {
+    const std::string &path = option.entry.path, &alias = option.entry.field.alias;
+    // Where both are one to the parser, the alias is how the help spells it, and so errors do.
+    if (!option.entry.field.positional && taken.insert(folded_path(path)).second)
+      flags.push_back({folded_path(alias) == folded_path(path) ? alias : path, path, is_bool(option.entry)});
+  }
   for (const auto& option : known.all) {
     const std::string& alias = option.entry.field.alias;
     if (!option.entry.field.positional && !alias.empty() && taken.insert(folded_path(alias)).second)

@@ -40,6 +40,15 @@ TEST_CASE("core: flags by path, alias and letter, with = or a space, dashes and 
   CHECK(parsed({"--note", "a b=c"}) == Lines{"note=a b=c"});
 }
 
+TEST_CASE("core: a list grows with each time its flag is given") {
+  CHECK(parsed({"--augment", "flip", "--augment", "crop,affine"}) == Lines{"augment=flip,crop,affine"});
+  CHECK(parsed({"--sizes=4", "--lr", "1", "--sizes=8"}) == Lines{"sizes=4,8", "optim.lr=1"});
+  CHECK(parsed({"--augment", "flip", "--augment="}) == Lines{"augment="});
+  CHECK(parsed({"--augment=", "--augment", "crop"}) == Lines{"augment=crop"});
+  CHECK(parsed({"--set", "augment=[flip]", "--augment", "crop"}) == Lines{"augment=<flip>", "augment=crop"});
+  CHECK(parsed({"--lr", "1", "--lr", "2"}) == Lines{"optim.lr=1", "optim.lr=2"});
+}
+
 TEST_CASE("core: bool flags, their opposites and values") {
   CHECK(parsed({"--shuffle"}) == Lines{"shuffle=true"});
   CHECK(parsed({"--no-shuffle"}) == Lines{"shuffle=false"});
