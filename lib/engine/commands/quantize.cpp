@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "base/commands/quantize_options.h"
 #include "base/core/error.h"
 #include "engine/commands/session.h"
@@ -28,16 +30,20 @@ void run(const core::CommandOptions& base, core::Record& record) {
   Json metrics = evaluate_split(int8, data, preprocessing, "val", 250, &evaluation);
   const Json before = evaluate_split(opened.model, data, preprocessing, "val");
   for (const auto& [key, value] : before.items()) metrics["before_" + key] = value;
-  const double drop = before.value("val_top1", 0.0) - metrics.value("val_top1", 0.0);
   record["metrics"] = metrics;
-  if (o.max_drop > 0 && drop > o.max_drop)
-    throw Error(Exit::kGate, "--max-drop", "validation top-1 falls by " + std::to_string(drop) + ", at most " + std::to_string(o.max_drop) + " was asked for",
-                "distil the float model first, or keep its worst layers float with --skip");
+  const bool gated = o.max_drop < 1;
+  if (gated && before.empty()) throw Error(Exit::kUsage, "--max-drop", fmt::format("data '{}' has no validation split to judge by", data.spec));
+  const double drop = before.value("val_top1", 0.0) - metrics.value("val_top1", 0.0);
+  const bool missed = gated && drop > o.max_drop;
+  const Error gate(Exit::kGate, "--max-drop", fmt::format("validation top-1 falls by {:.4f}, at most {} was asked for", drop, o.max_drop),
+                   "distil the float model first, or keep its worst layers float with --skip");
+  if (missed && !o.keep_best) throw gate;
   const io::Checkpoint parent = opened.checkpoint;
   opened.checkpoint.evaluation = std::move(evaluation);
   Json step = provenance_step(o.common, {&parent}, &data, metrics);
   step["layers"] = report;
   save_model(opened.checkpoint, int8, o.output, o.common, std::move(step), record);
+  if (missed) throw gate;
 }
 
 const core::Body<core::Command> body{"command", "quantize", run};

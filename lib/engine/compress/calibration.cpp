@@ -29,8 +29,7 @@ void run_batches(exec::Executor& executor, data::Loader& loader, std::int64_t sa
 std::map<std::string, QParams> calibrate(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const CalibrationOptions& options,
                                          const std::vector<std::vector<std::string>>& shared) {
   const c10::NoGradGuard off;
-  const core::Card& card = core::card("observer", options.observer, "--observer");
-  const auto choose = core::body<ChooseRange>("observer", options.observer);
+  const auto choose = core::body<ChooseRange>("observer", options.observer.name);
   exec::PlanOptions plan;
   std::vector<std::size_t> list_of;
   for (std::size_t k = 0; k < shared.size(); ++k)
@@ -60,9 +59,8 @@ std::map<std::string, QParams> calibrate(exec::Model& model, const data::Dataset
     for (std::int64_t b = 0; b < kBins; ++b) h.counts[std::size_t(b)] += counts.const_data_ptr<double>()[b];
   });
   std::map<std::string, QParams> result;
-  const auto settings = card.make_options();
   for (std::size_t k = 0; k < shared.size(); ++k) {
-    const QParams q = choose(histograms[k], *settings);
+    const QParams q = choose(histograms[k], *options.observer.options);
     for (const std::string& value : shared[k]) result[value] = q;
   }
   return result;

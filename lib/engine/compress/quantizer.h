@@ -1,6 +1,7 @@
 // Static int8: fold BatchNorm, calibrate activations, lower to int8 ops; and the way back to a float net with fake-quantization for training.
 // The meaning of int8 is the design's: u8 activations in 0..127, s8 weights a channel, s32 bias, round half to even.
 #pragma once
+#include "base/core/registry.h"
 #include "engine/data/dataset.h"
 #include "engine/exec/executor.h"
 
@@ -11,7 +12,7 @@ using Json = nlohmann::json;
 struct CalibrationOptions {
   std::int64_t samples = 512;              ///< of the training split, without augmentation
   std::int64_t batch_size = 64;
-  std::string observer = "histogram";      ///< a card of kind "observer": min-max, percentile, histogram
+  core::Choice observer{"observer", "histogram"};
   std::vector<std::string> skip = {};      ///< nodes that stay float, by name
 };
 
