@@ -68,8 +68,8 @@ std::string time_text(double seconds) {
 
 std::string colour(int model) { return "k" + std::to_string(model % 7); }
 
-std::string mark(int model, const std::string& title) {
-  Svg svg(14, 14, title);
+std::string mark(int model) {
+  Svg svg(14, 14, "");
   svg.marker(model, 7, 7, 4.6, "dot " + colour(model));
   return svg.str();
 }

@@ -10,8 +10,8 @@ namespace ds::report {
 
 /// The class that gives an element the colour of model i.
 std::string colour(int model);
-/// A model's mark for legends and tables.
-std::string mark(int model, const std::string& title);
+/// A model's mark for legends and tables, beside its name.
+std::string mark(int model);
 
 struct Series {
   std::string name;

@@ -107,7 +107,7 @@ Data model_row(const Facts& facts, std::size_t index, const Axis& axis) {
   row.set("name", text(m.name));
   row.set("path", text(m.path));
   row.set("kind", text(kind_text(m)));
-  row.set("mark", Data(mark(static_cast<int>(index), m.name)));
+  row.set("mark", Data(mark(static_cast<int>(index))));
   row.set("top1", text(m.score ? percent(m.score->top1) : "\u2013"));
   row.set("split", text(m.score ? m.score->split : ""));
   row.set("interval", Data(m.score ? interval(*m.score, axis, static_cast<int>(index)) : ""));
@@ -187,7 +187,7 @@ void fill_speed(const Facts& facts, Data& page) {
       Data row;
       row.set("first", flag(&t == &m.timings.front()));
       row.set("name", text(m.name));
-      row.set("mark", Data(mark(static_cast<int>(i), m.name)));
+      row.set("mark", Data(mark(static_cast<int>(i))));
       row.set("batch", text(std::to_string(t.latency.batch)));
       row.set("threads", text(t.latency.threads > 0 ? std::to_string(t.latency.threads) : "\u2013"));
       row.set("p99", text(std::isfinite(t.latency.p99) ? time_text(t.latency.p99) : "\u2013"));

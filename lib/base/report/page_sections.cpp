@@ -99,7 +99,7 @@ void fill_curves(const Facts& facts, const Detail& detail, Data& page) {
     const std::string& name = facts.models[static_cast<std::size_t>(run.model)].name;
     Data entry;
     entry.set("name", text(name));
-    entry.set("mark", Data(mark(run.model, name)));
+    entry.set("mark", Data(mark(run.model)));
     entry.set("what", text(run_text(facts, run)));
     legend.push_back(entry);
   }
@@ -286,7 +286,7 @@ Data step_row(const Facts& facts, const Lanes& lanes, int index) {
   if (step.model >= 0) {
     const std::string& name = facts.models[static_cast<std::size_t>(step.model)].name;
     row.set("model", text(name));
-    row.set("mark", Data(mark(step.model, name)));
+    row.set("mark", Data(mark(step.model)));
     row.set("colour", text(colour(step.model)));
   }
   row.set("has_words", flag(!step.argv.empty()));
