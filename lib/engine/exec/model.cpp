@@ -105,9 +105,13 @@ Model model_from(const io::Checkpoint& checkpoint) {
   graph::verify(model.graph, checkpoint.path);
   for (const auto& spec : model.graph.tensors) {
     const auto found = checkpoint.tensors.find(spec.name);
-    if (found == checkpoint.tensors.end()) throw Error(Exit::kInput, checkpoint.path + ":/tensors/" + spec.name, "the graph names this tensor, the file lacks it");
-    if (found->second.shape != spec.shape || found->second.dtype != spec.dtype)
-      throw Error(Exit::kInput, checkpoint.path + ":/tensors/" + spec.name, "element type or shape differs from the graph's");
+    if (found == checkpoint.tensors.end())
+      throw Error(Exit::kInput, checkpoint.path + ":/tensors/" + spec.name, "the graph names this tensor, the file lacks it");
+    const io::Array& array = found->second;
+    if (array.shape != spec.shape || array.dtype != spec.dtype)
+      throw Error(Exit::kInput, checkpoint.path + ":/tensors/" + spec.name,
+                  std::string(io::dtype_name(array.dtype)) + io::shape_text(array.shape) + ", the graph says " + io::dtype_name(spec.dtype) +
+                      io::shape_text(spec.shape));
     model.tensors[spec.name] = to_tensor(found->second);
   }
   return model;
