@@ -30,12 +30,12 @@ struct Folder {
   std::string operator/(const char* name) const { return (path / name).string(); }
 };
 
-/// conv, BatchNorm, ReLU, pooling, linear: parameters of each kind, and buffers.
+/// conv, BatchNorm, ReLU, pooling, dropout, linear: parameters of each kind, buffers, and random numbers.
 exec::Model net(std::int64_t classes = 4, std::uint64_t seed = 1) {
   graph::Builder b;
   graph::Value x = b.input("image", io::DType::kF32, {graph::Dim::symbol("N"), 1, 8, 8});
   x = b.relu("relu1", b.batch_norm2d("bn1", b.conv2d("conv1", x, 8, 3, 1, 1)));
-  x = b.flatten("flatten", b.max_pool2d("pool1", x, 2, 2));
+  x = b.dropout("drop", b.flatten("flatten", b.max_pool2d("pool1", x, 2, 2)), 0.2);
   b.output("logits", b.linear("fc", x, classes));
   return exec::make_model(b.finish(), seed);
 }
@@ -98,13 +98,19 @@ TEST_CASE("train: the same seed gives the same weights, another seed others") {
 }
 
 TEST_CASE("train: stopped at any step and resumed, the weights are bit for bit those of one run") {
+  // With one-cycle, dropout and augmentation: each is a function of step, epoch and sample, of which a resume must know all.
   Folder folder;
   commands::FitOptions options = fit(3);
+  REQUIRE(options.schedule.name == "one-cycle");
   SUBCASE("AdamW, last weights") {}
   SUBCASE("SGD, best weights, clipped") {
     options.optim.select("sgd");
     options.loop.keep = "best";
     options.loop.clip_grad = 0.5;
+  }
+  SUBCASE("bfloat16, cosine") {
+    options.precision.amp = "bf16";
+    options.schedule.select("cosine");
   }
   Run whole(options, {.augment = {"crop"}});
   REQUIRE(whole.trainer->run() == Outcome::kDone);
@@ -306,4 +312,51 @@ TEST_CASE("train: evaluation counts what a plain loop counts, in batches of any 
   CHECK_FALSE(whole.metrics("val").contains("val_top5"));
   const train::Evaluation pieces = train::evaluate(executor, split, small().preprocessing, 4, 7);
   CHECK(pieces.predictions == whole.predictions);
+}
+
+TEST_CASE("train: mixed precision learns as float32 does, and keeps float32 weights") {
+  commands::FitOptions options = fit(12);
+  options.precision.amp = "bf16";
+  Run mixed(options, {}), plain(fit(12), {});
+  mixed.trainer->run();
+  plain.trainer->run();
+  CHECK(mixed.trainer->history().back()["val_top1"] > 0.9);
+  CHECK(mixed.digest() != plain.digest());  // it did compute otherwise
+  for (const auto& [name, tensor] : mixed.model.tensors) CHECK((tensor.scalar_type() == at::kFloat));
+}
+
+TEST_CASE("train: the memory format changes the last bits alone") {
+  commands::FitOptions options = fit(2);
+  options.precision.channels_last = "off";
+  Run planes(options, {}), pixels(fit(2), {});
+  planes.trainer->run();
+  pixels.trainer->run();
+  CHECK(planes.model.tensors.at("conv1.weight").is_contiguous());
+  const double loss = pixels.trainer->history().back()["train_loss"];
+  CHECK(planes.trainer->history().back()["train_loss"].get<double>() == doctest::Approx(loss).epsilon(1e-3));
+}
+
+TEST_CASE("train: label smoothing spreads its share of the target over all classes") {
+  // With logits 0 the loss is ln 4 whatever the target; with the gradient of the bias the target shows: softmax - target.
+  for (const double smoothing : {0.0, 0.2}) {
+    CAPTURE(smoothing);
+    commands::FitOptions options = fit(1);
+    options.loop.batch_size = 1000;
+    options.regularize.label_smoothing = smoothing;
+    Run run(options, {});
+    for (const char* name : {"fc.weight", "fc.bias"}) run.model.tensors.at(name).detach().zero_();
+    struct Look : train::Callback {
+      at::Tensor gradient;
+      void on_backward(Trainer& trainer) override { gradient = trainer.model().tensors.at("fc.bias").grad().clone(); }
+    };
+    const auto look = std::make_shared<Look>();
+    run.trainer->add(look);
+    run.trainer->run();
+    const at::Tensor& labels = small().train.labels;
+    for (std::int64_t c = 0; c < 4; ++c) {
+      const double share = labels.eq(c).to(at::kDouble).mean().item<double>();
+      const double target = share * (1 - smoothing) + smoothing / 4;
+      CHECK(look->gradient[c].item<double>() == doctest::Approx(0.25 - target).epsilon(1e-4));
+    }
+  }
 }
