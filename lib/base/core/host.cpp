@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <string_view>
 
 #include "base/core/error.h"
 #include "base/core/values.h"
@@ -46,10 +47,13 @@ std::int64_t cgroup_limit() {
 const char* version() { return DS_VERSION; }
 
 const char* cpu_isa() {
+  const char* capability = std::getenv("ATEN_CPU_CAPABILITY");
+  const std::string_view wish = capability ? capability : "";
+  if (wish == "default") return "baseline";
   __builtin_cpu_init();
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512dq");
-  if (avx512) return __builtin_cpu_supports("avx512vnni") ? "avx512-vnni" : "avx512";
+  if (avx512 && wish != "avx2") return __builtin_cpu_supports("avx512vnni") ? "avx512-vnni" : "avx512";
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? "avx2" : "baseline";
 }
 

@@ -7,7 +7,8 @@ namespace ds::core {
 
 /// "0.1.0": the project's version in CMakeLists.txt.
 const char* version();
-/// "avx512-vnni", "avx512", "avx2" or "baseline": what this processor has.
+/// "avx512-vnni", "avx512", "avx2" or "baseline": what this processor has and may use. ATEN_CPU_CAPABILITY, torch's own switch, holds it
+/// down: default = baseline, avx2 = at most that; avx512 allows VNNI too (as in torch, where oneDNN then uses it).
 const char* cpu_isa();
 /// `requested`, or for 0: SLURM_CPUS_PER_TASK, else the number of processors that this process may run on.
 int thread_count(std::int64_t requested);

@@ -16,7 +16,6 @@
 #include "base/report/table.h"
 #include "engine/commands/session.h"
 #include "engine/exec/memory.h"
-#include "engine/exec/simd/simd.h"
 
 namespace ds::commands {
 
@@ -245,13 +244,13 @@ void run(const core::CommandOptions& base, core::Record& record) {
   }
   progress.finish();
   record["data"] = {{"name", data.spec}, {"fingerprint", data.fingerprint}, {"test_n", data.test.size()}};
-  record["isa"] = exec::simd::isa_name();
+  record["isa"] = core::cpu_isa();
   record["results"] = results;
   const report::Table models = model_table(results), speed = speed_table(results);
   if (o.common.format == "table")
     record.text = models.text() + "\n" + speed.text() +
                   fmt::format("\nisa {}, {} rounds in turns; x and speed-up are to {}; loss is paired on {} test samples; peak memory is tensors and activations\n",
-                              exec::simd::isa_name(), o.rounds, candidates[0].name, data.test.size());
+                              core::cpu_isa(), o.rounds, candidates[0].name, data.test.size());
   if (o.common.format == "md") record.text = models.markdown() + "\n" + speed.markdown();
   if (o.common.format == "csv") record.text = csv_text(results);
   if (o.output.empty()) return;

@@ -13,7 +13,6 @@
 #include "base/graph/passes.h"
 #include "engine/compress/quantizer.h"
 #include "engine/device.h"
-#include "engine/exec/simd/simd.h"
 
 namespace ds::commands {
 
@@ -156,7 +155,7 @@ double quick_latency(exec::Model& model, const Json& preprocessing) {
 }
 
 Json provenance_step(const core::CommonOptions& common, const std::vector<const io::Checkpoint*>& parents, const data::Dataset* data, const Json& metrics) {
-  Json step = {{"seed", common.seed}, {"device", engine::device()}, {"isa", exec::simd::isa_name()}, {"threads", core::thread_count(common.threads)}};
+  Json step = {{"seed", common.seed}, {"device", engine::device()}, {"isa", core::cpu_isa()}, {"threads", core::thread_count(common.threads)}};
   step["parents"] = Json::array();
   for (const io::Checkpoint* parent : parents) step["parents"].push_back(parent->digest);
   if (data) step["data"] = {{"name", data->spec}, {"fingerprint", data->fingerprint}};

@@ -1,7 +1,8 @@
 #include "engine/exec/simd/simd.h"
 
-#include <cstdlib>
 #include <string_view>
+
+#include "base/core/host.h"
 
 namespace ds::exec::simd {
 
@@ -21,7 +22,7 @@ namespace {
 const Kernels kBaseline{"baseline", &baseline::kRowKernels, &baseline::kInt8Kernels};
 const Kernels kAvx2{"avx2", &avx2::kRowKernels, &avx2::kInt8Kernels};
 const Kernels kAvx512{"avx512", &avx512::kRowKernels, &avx512::kInt8Kernels};
-const Kernels kVnni{"vnni", &vnni::kRowKernels, &vnni::kInt8Kernels};
+const Kernels kVnni{"avx512-vnni", &vnni::kRowKernels, &vnni::kInt8Kernels};
 
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
@@ -32,22 +33,16 @@ bool has_avx512() {
 
 bool has_vnni() { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
 
-const Kernels& choose() {
-  const char* text = std::getenv("ATEN_CPU_CAPABILITY");
-  const std::string_view wish = text ? text : "";
-  if (wish == "default") return kBaseline;
-  if (wish != "avx2" && has_avx512()) return has_vnni() ? kVnni : kAvx512;
-  return has_avx2() ? kAvx2 : kBaseline;
-}
-
 }  // namespace
 
 const Kernels& kernels() {
-  static const Kernels& chosen = choose();
+  static const Kernels& chosen = [&]() -> const Kernels& {
+    for (const Kernels* set : runnable_kernels())
+      if (std::string_view(set->isa) == core::cpu_isa()) return *set;
+    return kBaseline;
+  }();
   return chosen;
 }
-
-const char* isa_name() { return kernels().isa; }
 
 std::vector<const Kernels*> runnable_kernels() {
   std::vector<const Kernels*> sets{&kBaseline};
