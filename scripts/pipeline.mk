@@ -34,8 +34,8 @@ all: $(RUN)/bench.txt $(RUN)/report.html
 $(RUN):
 	mkdir -p $@
 
-# A search that was stopped goes on; another space is another search.
-$(RUN)/study.started: $(SPACE) | $(RUN)
+# A search that was stopped goes on; another space, or another config beneath it, is another search.
+$(RUN)/study.started: $(SPACE) $(CONFIG) | $(RUN)
 	rm -rf $(RUN)/study
 	touch $@
 

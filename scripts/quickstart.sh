@@ -36,15 +36,9 @@ mkdir -p "$folder"
 touch "$folder/.quickstart"
 run=$(printf %q "$folder")
 
-missing=false
 # step COMMAND: shows it and runs it.
 step() {
-  local tool=${1%% *} code=0
-  if [ ! -x "$bin/$tool" ] || $missing; then # until every tool is there
-    say "skipped, this tool or one before it is not built: $1"
-    [ "$tool" = ds-tune ] || missing=true
-    return
-  fi
+  local code=0
   printf '\n+ %s\n' "$1" >&2
   eval "$1" </dev/null || code=$?
   [ "$code" = 0 ] || die "$code" "exit code $code from: $1"
@@ -52,13 +46,11 @@ step() {
 
 epochs=${DS_EPOCHS:+ --epochs $DS_EPOCHS}
 finetune=${DS_EPOCHS:-4}
-best=" -c $run/best.yaml"
-[ -x "$bin/ds-tune" ] || best="" # until every tool is there
 SECONDS=0
 
 step "ds-tune run --space configs/spaces/mnist5k-small.yaml --trials $trials -o $run/study -- ds-train -c {config}$epochs"
 step "ds-tune best $run/study > $run/best.yaml"
-step "ds-train -c configs/mnist5k.yaml$best$epochs -o $run/base.h5"
+step "ds-train -c configs/mnist5k.yaml -c $run/best.yaml$epochs -o $run/base.h5"
 step "ds-prune $run/base.h5 --ratio 0.5 --finetune-epochs $finetune -o $run/pruned.h5"
 step "ds-distill $run/pruned.h5 --teacher $run/base.h5 --temperature 2.0 --soft-weight 0.7 --epochs $finetune -o $run/distilled.h5"
 step "ds-quantize $run/distilled.h5 --method static -o $run/int8.h5"
