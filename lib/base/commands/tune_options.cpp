@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/commands/tune_space.h"
 #include "base/core/error.h"
 
 namespace ds::commands {
@@ -62,6 +63,10 @@ void TuneCommand::check() const {
 std::string TuneCommand::base_command() const {
   const bool samples = action == "run" || action == "ask" || action == "replay";
   return samples && !common.dry_run ? "" : "tune-study";
+}
+
+void TuneCommand::check_files() const {
+  if (!space.empty()) TuneSpace::read(space);
 }
 
 }  // namespace ds::commands

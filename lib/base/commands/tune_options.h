@@ -16,6 +16,7 @@ struct TuneCommand : core::CommandOptions {
   void check() const override;
   /// What asks no sampler needs no LibTorch.
   std::string base_command() const override;
+  void check_files() const override;
   /// The folder of the study: the second word, or -o.
   const std::string& folder() const { return study.empty() ? output : study; }
 };
