@@ -8,11 +8,29 @@
 namespace ds::commands {
 
 void BenchCommand::fields(core::Fields& f) {
-  f.add({.name = "models", .doc = "checkpoints to measure; ratios are to the first", .value_name = "MODEL", .flag_only = true, .positional = true, .required = true, .path = true}, inputs);
-  f.add({.name = "output", .doc = "write the result as JSON, with the raw times, to this file", .letter = 'o', .value_name = "FILE", .flag_only = true, .path = true}, output);
-  f.add({.name = "data", .doc = "data set for accuracy (its test split) and for the pictures that are timed; default: the first checkpoint's own", .alias = "data", .value_name = "SPEC"}, data);
+  f.add({.name = "models",
+         .doc = "checkpoints to measure; ratios are to the first",
+         .value_name = "MODEL",
+         .flag_only = true,
+         .positional = true,
+         .required = true,
+         .path = true},
+        inputs);
+  f.add({.name = "output",
+         .doc = "write the result as JSON, with the raw times, to this file",
+         .letter = 'o',
+         .value_name = "FILE",
+         .flag_only = true,
+         .path = true},
+        output);
+  f.add({.name = "data",
+         .doc = "data set for accuracy (its test split) and for the pictures that are timed; default: the first checkpoint's own",
+         .alias = "data",
+         .value_name = "SPEC"},
+        data);
   f.add({.name = "batch", .doc = "batch sizes to measure", .min = 1, .max = 65536, .alias = "batch"}, batch);
-  f.add({.name = "bench_threads", .doc = "numbers of threads to measure; default: as --threads", .min = 1, .max = 1024, .alias = "bench-threads"}, bench_threads);
+  f.add({.name = "bench_threads", .doc = "numbers of threads to measure; default: as --threads", .min = 1, .max = 1024, .alias = "bench-threads"},
+        bench_threads);
   f.add({.name = "engine", .doc = "auto: eager for float models, int8 for int8 ones", .choices = {"auto", "eager", "int8"}, .alias = "engine"}, engine);
   f.add({.name = "rounds", .doc = "rounds; in each, every model runs in turn", .min = 5, .max = 100000, .alias = "rounds"}, rounds);
   f.add({.name = "warmup", .doc = "rounds before the measured ones", .min = 0, .max = 10000, .alias = "warmup"}, warmup);

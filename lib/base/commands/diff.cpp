@@ -54,10 +54,13 @@ Json compare(const std::map<std::string, Array>& a, const std::map<std::string, 
 
 /// The first few names, for one line.
 std::string brief(const Json& documents, const Json& tensors) {
-  std::string text = documents.empty() ? "" : fmt::format("{} {}", documents.size() == 1 ? "document" : "documents", fmt::join(documents.get<std::vector<std::string>>(), ", "));
+  std::string text = documents.empty() ? ""
+                                       : fmt::format("{} {}", documents.size() == 1 ? "document" : "documents",
+                                                     fmt::join(documents.get<std::vector<std::string>>(), ", "));
   if (tensors.empty()) return text;
   const Json& first = tensors[0];
-  text += fmt::format("{}{} tensor{}, first '{}'", text.empty() ? "" : " and ", tensors.size(), tensors.size() == 1 ? "" : "s", first["name"].get<std::string>());
+  text += fmt::format("{}{} tensor{}, first '{}'", text.empty() ? "" : " and ", tensors.size(), tensors.size() == 1 ? "" : "s",
+                      first["name"].get<std::string>());
   if (first.contains("only_in")) text += ", which only the " + first["only_in"].get<std::string>() + " has";
   else if (first.contains("shapes")) text += fmt::format(", of shapes {} and {}", first["shapes"][0].dump(), first["shapes"][1].dump());
   else text += fmt::format(", by at most {:g}", first["max_abs"].get<double>());

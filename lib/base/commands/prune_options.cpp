@@ -27,14 +27,30 @@ PruneCommand::PruneCommand() {
 }
 
 void PruneCommand::fields(core::Fields& f) {
-  f.add({.name = "input", .doc = "checkpoint to prune, or - for stdin", .value_name = "MODEL", .flag_only = true, .positional = true, .required = true, .path = true}, input);
+  f.add({.name = "input",
+         .doc = "checkpoint to prune, or - for stdin",
+         .value_name = "MODEL",
+         .flag_only = true,
+         .positional = true,
+         .required = true,
+         .path = true},
+        input);
   f.add({.name = "output", .doc = "checkpoint to write, or -", .letter = 'o', .value_name = "FILE", .flag_only = true, .required = true, .path = true}, output);
-  f.add({.name = "data", .doc = "data set for statistics, fine-tuning and validation; default: the checkpoint's own", .alias = "data", .value_name = "SPEC"}, data);
+  f.add({.name = "data",
+         .doc = "data set for statistics, fine-tuning and validation; default: the checkpoint's own",
+         .alias = "data",
+         .value_name = "SPEC"},
+        data);
   f.group("prune", "what to remove", prune);
-  f.add({.name = "statistics_batches", .doc = "training batches from which BatchNorm's statistics are estimated anew; 0 = leave them", .min = 0, .alias = "statistics-batches"},
+  f.add({.name = "statistics_batches",
+         .doc = "training batches from which BatchNorm's statistics are estimated anew; 0 = leave them",
+         .min = 0,
+         .alias = "statistics-batches"},
         statistics_batches);
   f.add({.name = "augment", .doc = "augmentation in fine-tuning; auto: as the model was trained", .value_name = "NAME"}, augment);
-  f.add({.name = "resume", .doc = "go on from the state that an interrupted run left", .choices = {"no", "auto"}, .alias = "resume", .flag_only = true}, resume);
+  f.add(
+      {.name = "resume", .doc = "go on from the state that an interrupted run left", .choices = {"no", "auto"}, .alias = "resume", .flag_only = true},
+      resume);
   f.include(fit);
   common.fields(f);
 }

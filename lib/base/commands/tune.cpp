@@ -46,7 +46,9 @@ void tell(const TuneCommand& o, core::Record& record) {
   const std::vector<TuneTrial> trials = study.trials();
   const auto found = std::find_if(trials.begin(), trials.end(), [&](const TuneTrial& trial) { return trial.id == o.trial; });
   if (found == trials.end()) throw Error(Exit::kUsage, "--trial", fmt::format("no trial {}, the study has {}", o.trial, trials.size()));
-  if (found->finished()) throw Error(Exit::kUsage, "--trial", fmt::format("trial {} has a result: {}", o.trial, found->state == TuneTrial::State::kDone ? number(found->value) : "failed"));
+  if (found->finished())
+    throw Error(Exit::kUsage, "--trial",
+                fmt::format("trial {} has a result: {}", o.trial, found->state == TuneTrial::State::kDone ? number(found->value) : "failed"));
   if (found->state == TuneTrial::State::kRunning) throw Error(Exit::kUsage, "--trial", fmt::format("trial {} is being run", o.trial), "wait for it");
   double value = o.value;
   if (!o.result.empty()) {

@@ -191,7 +191,8 @@ class Reader {
     if (value.kind != Value::Kind::kList || value.items.empty()) return fail(value, fmt::format("{}.values: expected a list of at least one value", p.path));
     for (const Value& item : value.items) {
       const Json given = json(item);
-      if (std::find(p.values.begin(), p.values.end(), given) != p.values.end()) fail(item, fmt::format("{}.values: {} stands there twice", p.path, given.dump()));
+      if (std::find(p.values.begin(), p.values.end(), given) != p.values.end())
+        fail(item, fmt::format("{}.values: {} stands there twice", p.path, given.dump()));
       p.values.push_back(given);
     }
   }
@@ -326,7 +327,8 @@ Json TuneParameter::at(std::int64_t index) const {
 }
 
 std::string TuneParameter::problem(const Json& value) const {
-  if (categorical()) return std::find(values.begin(), values.end(), value) != values.end() ? "" : fmt::format("{} is not among {}", value.dump(), Json(values).dump());
+  if (categorical())
+    return std::find(values.begin(), values.end(), value) != values.end() ? "" : fmt::format("{} is not among {}", value.dump(), Json(values).dump());
   if (!value.is_number()) return fmt::format("expected a number, got {}", value.dump());
   const double x = value.get<double>();
   if (!(x >= low && x <= high)) return fmt::format("{} is not in [{}, {}]", x, low, high);

@@ -125,7 +125,8 @@ TuneStudy TuneStudy::create(const std::string& folder, const std::string& space_
   const TuneSpace space = TuneSpace::read(space_file);
   const std::string text = io::read_file(space_file, core::kMaxYamlBytes);
   std::error_code code;
-  if (std::filesystem::exists(folder, code) && !std::filesystem::is_directory(folder, code)) throw Error(Exit::kUsage, folder, "is a file, expected a folder for the study");
+  if (std::filesystem::exists(folder, code) && !std::filesystem::is_directory(folder, code))
+    throw Error(Exit::kUsage, folder, "is a file, expected a folder for the study");
   for (const std::string& name : tune_study::names_in(folder))
     if (name != "." && name != ".." && name != "space.yaml" && name != "trials" && name[0] != '.')
       throw Error(Exit::kUsage, folder, fmt::format("is no study, and has '{}' in it", name), "give a new or an empty folder");
@@ -140,7 +141,9 @@ TuneStudy TuneStudy::create(const std::string& folder, const std::string& space_
 
 TuneStudy TuneStudy::open(const std::string& folder) {
   const std::string path = folder + "/study.json";
-  if (!tune_study::is_there(path)) throw Error(Exit::kInput, folder, tune_study::is_there(folder) ? "is no study: it has no study.json" : "no such folder", "ds-tune init or run begins one");
+  if (!tune_study::is_there(path))
+    throw Error(Exit::kInput, folder, tune_study::is_there(folder) ? "is no study: it has no study.json" : "no such folder",
+                "ds-tune init or run begins one");
   const Json json = tune_study::read_json(path);
   if (json.value("schema", "") != "ds-study/1") throw Error(Exit::kInput, path, fmt::format("schema '{}', expected ds-study/1", json.value("schema", "")));
   TuneStudy study;

@@ -72,7 +72,8 @@ void run_study(const TuneCommand& o, core::Record& record) {
   if (report.ran == 0) core::info(fmt::format("{}: nothing to do, it has its {} trials", o.folder(), study.trials().size()));
   if (!record.fields.contains("best")) {
     const std::vector<TuneTrial> trials = study.trials();
-    throw Error(Exit::kFailure, o.folder(), fmt::format("no trial of {} has a result{}", trials.size(), trials.empty() ? "" : ", the last: " + trials.back().reason));
+    throw Error(Exit::kFailure, o.folder(),
+                fmt::format("no trial of {} has a result{}", trials.size(), trials.empty() ? "" : ", the last: " + trials.back().reason));
   }
   record.output("study", o.folder(), "");
 }

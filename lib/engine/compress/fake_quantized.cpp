@@ -59,7 +59,8 @@ class Raise {
     put(n.name + ".weight", codes.mul(scale.reshape(rows)));
     layer.slots["weight"] = graph::Slot{n.name + ".weight"};
     if (const auto bias = n.slots.find("bias"); bias != n.slots.end()) {
-      put(n.name + ".bias", model_.tensors.at(bias->second.tensor).to(at::kDouble).mul(scale.to(at::kDouble)).mul(attrs["x_scale"].get<double>()).to(at::kFloat));
+      put(n.name + ".bias",
+          model_.tensors.at(bias->second.tensor).to(at::kDouble).mul(scale.to(at::kDouble)).mul(attrs["x_scale"].get<double>()).to(at::kFloat));
       layer.slots["bias"] = graph::Slot{n.name + ".bias"};
     }
     out_.graph.nodes.push_back(layer);
@@ -123,7 +124,8 @@ exec::Model from_fake_quantized(const exec::Model& trained, const exec::Model& i
       continue;
     }
     for (const auto& [slot, place] : n.slots)  // layers that stayed float were trained too
-      if (const auto found = trained.tensors.find(place.tensor); found != trained.tensors.end()) out.tensors[place.tensor] = found->second.detach().contiguous();
+      if (const auto found = trained.tensors.find(place.tensor); found != trained.tensors.end())
+        out.tensors[place.tensor] = found->second.detach().contiguous();
   }
   return out;
 }

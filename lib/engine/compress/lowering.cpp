@@ -204,7 +204,13 @@ class Lowering {
   std::string as_float(const std::string& value) {
     if (const auto found = floats_.find(value); found != floats_.end()) return found->second;
     const QParams q = range(value);
-    const Node node{without_nothing(g_, value) + ".dequantize", "dequantize", {{"scale", q.scale}, {"zero_point", q.zero_point}}, {codes_.at(value)}, 1, {}, nullptr};
+    const Node node{without_nothing(g_, value) + ".dequantize",
+                    "dequantize",
+                    {{"scale", q.scale}, {"zero_point", q.zero_point}},
+                    {codes_.at(value)},
+                    1,
+                    {},
+                    nullptr};
     if (!out_.graph.find_node(node.name)) out_.graph.nodes.push_back(node);
     return floats_[value] = node.name;
   }
@@ -251,7 +257,8 @@ class Lowering {
   bool only_float_users(const std::string& value) const {
     for (const Node* user : g_.users(value)) {
       if (is_nothing(*user) ? !only_float_users(user->output())
-                            : plan_.by_last.count(user->name) || plan_.inner.count(user->name) || keeps_codes(*user) || one_of(user->op, {"avg_pool2d", "global_avg_pool"}))
+                            : plan_.by_last.count(user->name) || plan_.inner.count(user->name) || keeps_codes(*user) ||
+                                  one_of(user->op, {"avg_pool2d", "global_avg_pool"}))
         return false;
     }
     return true;

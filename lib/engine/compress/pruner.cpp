@@ -216,7 +216,8 @@ void reestimate_statistics(exec::Model& model, const data::Dataset& data, const 
   const c10::NoGradGuard off;
   exec::Model probe = with_statistics_of_each_batch(model);
   exec::Executor executor(probe);
-  data::Loader loader(data.split("train"), preprocessing, {.batch_size = batch_size, .shuffle = true, .drop_last = data.train.size() > batch_size, .seed = seed});
+  data::Loader loader(data.split("train"), preprocessing,
+                      {.batch_size = batch_size, .shuffle = true, .drop_last = data.train.size() > batch_size, .seed = seed});
   exec::RunContext context{.training = true, .seed = seed};
   std::vector<Moments> moments(norms.size());
   data::Batch batch;

@@ -36,8 +36,13 @@ Json weight_report(const exec::Model& before, const exec::Model& after) {
     const double noise = codes.to(at::kDouble).mul(scale.to(at::kDouble).reshape(shape)).sub(w.reshape(codes.sizes())).square().mean().item<double>();
     const double signal = w.square().mean().item<double>();
     const std::int64_t count = w.numel();
-    rows.push_back({{"tensor", n.name + ".weight"}, {"from", "float32"}, {"to", "int8"}, {"bytes_before", 4 * count}, {"bytes_after", count + 4 * scale.numel()},
-                    {"mse", noise}, {"sqnr_db", noise > 0 && signal > 0 ? 10 * std::log10(signal / noise) : 999.0}});
+    rows.push_back({{"tensor", n.name + ".weight"},
+                    {"from", "float32"},
+                    {"to", "int8"},
+                    {"bytes_before", 4 * count},
+                    {"bytes_after", count + 4 * scale.numel()},
+                    {"mse", noise},
+                    {"sqnr_db", noise > 0 && signal > 0 ? 10 * std::log10(signal / noise) : 999.0}});
   }
   return rows;
 }

@@ -62,7 +62,8 @@ std::optional<TuneTrial> ask(const TuneStudy& study, std::int64_t planned, bool 
     }
     const Suggestion suggestion = suggest_alone(sampler, make_task(study, trials, id, planned, seen, pending));
     if (suggestion.parameters.is_null()) return std::nullopt;
-    const Json record{{"trial", id}, {"planned", planned}, {"seen", seen}, {"pending", pending}, {"parameters", suggestion.parameters}, {"why", suggestion.why}};
+    const Json record{{"trial", id},          {"planned", planned}, {"seen", seen}, {"pending", pending}, {"parameters", suggestion.parameters},
+                      {"why", suggestion.why}};
     if (!study.add(id, record, handed_out)) continue;  // another process was first: its trial is pending now
     TuneTrial trial;
     trial.id = id;
@@ -82,7 +83,8 @@ std::int64_t replay(const TuneStudy& study) {
                                 asked.at("pending").get<std::vector<std::int64_t>>());
     const Suggestion again = suggest_alone(sampler, task);
     if (again.parameters != asked.at("parameters") || again.why != asked.at("why"))
-      throw Error(Exit::kGate, study.trial_folder(trial.id), fmt::format("trial {} was suggested as {}, now as {}", trial.id, asked.at("parameters").dump(), again.parameters.dump()),
+      throw Error(Exit::kGate, study.trial_folder(trial.id),
+                  fmt::format("trial {} was suggested as {}, now as {}", trial.id, asked.at("parameters").dump(), again.parameters.dump()),
                   "was it made by another version or on another processor?");
   }
   return static_cast<std::int64_t>(trials.size());

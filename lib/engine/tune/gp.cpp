@@ -72,8 +72,9 @@ class Search {
                                     exec::stream_key(task_.seed, "tune-candidates", std::to_string(task_.trial)));
     for (Point& point : points)
       for (std::size_t j = 0; j < d; ++j)
-        point[j] = space_.parameters[j].categorical() ? std::min(std::floor(point[j] * static_cast<double>(grids_[j].size())), static_cast<double>(grids_[j].size()) - 1)
-                                                      : on_grid(j, point[j]);
+        point[j] = space_.parameters[j].categorical()
+                       ? std::min(std::floor(point[j] * static_cast<double>(grids_[j].size())), static_cast<double>(grids_[j].size()) - 1)
+                       : on_grid(j, point[j]);
     std::vector<double> mean, sd;
     model_.predict(observed_, mean, sd);
     std::vector<std::size_t> order(observed_.size());

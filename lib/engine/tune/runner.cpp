@@ -119,7 +119,8 @@ class Runner {
   std::vector<std::string> words(const TuneTrial& trial) const {
     const std::string folder = io::absolute(study_.trial_folder(trial.id));
     const std::uint64_t key = exec::stream_key(static_cast<std::uint64_t>(study_.seed()), "trial-seed", std::to_string(trial.id));
-    const std::pair<std::string, std::string> known[] = {{"{config}", folder + "/config.yaml"}, {"{trial_dir}", folder}, {"{seed}", std::to_string(key & 0x7fffffff)}};
+    const std::pair<std::string, std::string> known[] = {
+        {"{config}", folder + "/config.yaml"}, {"{trial_dir}", folder}, {"{seed}", std::to_string(key & 0x7fffffff)}};
     std::vector<std::string> words = options_.command;
     for (std::string& word : words)
       for (const auto& [from, to] : known)
@@ -162,7 +163,8 @@ class Runner {
     const std::string folder = study_.trial_folder(child.id), log = folder + "/log.txt";
     const bool stopping = core::stop_requested() || fatal_;
     if (ending.signal != 0 || ending.code == 75) {
-      const std::string reason = ending.signal != 0 ? fmt::format("ended by signal {} ({})", ending.signal, ::strsignal(ending.signal)) : std::string("stopped: exit code 75");
+      const std::string reason = ending.signal != 0 ? fmt::format("ended by signal {} ({})", ending.signal, ::strsignal(ending.signal))
+                                                    : std::string("stopped: exit code 75");
       study_.end_attempt(child.id, child.attempt, stopping ? "stopped" : "lost", reason);
       if (!stopping) core::warn(fmt::format("trial {}: {}{}", child.id, reason, requeued(child.id) ? ", it is run again" : ", too often"));
       return;

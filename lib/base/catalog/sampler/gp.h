@@ -8,8 +8,16 @@ struct Options : core::Options {
   std::string warp = "half-rank";
 
   void fields(core::Fields& f) override {
-    f.add({.name = "initial", .doc = "points of the Sobol sequence before the model is asked; 0: min(d + 2, max(3, trials / 5))", .min = 0, .max = 1e4, .unit = "trials"}, initial);
-    f.add({.name = "warp", .doc = "of the results: none, or those below the median by rank, so that bad ones do not bend the model", .choices = {"none", "half-rank"}}, warp);
+    f.add({.name = "initial",
+           .doc = "points of the Sobol sequence before the model is asked; 0: min(d + 2, max(3, trials / 5))",
+           .min = 0,
+           .max = 1e4,
+           .unit = "trials"},
+          initial);
+    f.add({.name = "warp",
+           .doc = "of the results: none, or those below the median by rank, so that bad ones do not bend the model",
+           .choices = {"none", "half-rank"}},
+          warp);
     f.add({.name = "candidates", .doc = "Sobol points at which the acquisition is looked at", .min = 16, .max = 1 << 20, .hidden = true}, candidates);
     f.add({.name = "starts", .doc = "of the climbs to its maximum", .min = 1, .max = 1000, .hidden = true}, starts);
   }

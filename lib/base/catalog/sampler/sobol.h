@@ -7,6 +7,7 @@ struct Options : core::Options {
   void fields(core::Fields&) override {}
 };
 
-inline const core::Card kCard{"sampler", "sobol", "a scrambled Sobol sequence: fills the space evenly", "Owen 1998, \"Scrambling Sobol' and Niederreiter-Xing points\""};
+inline const core::Card kCard{"sampler", "sobol", "a scrambled Sobol sequence: fills the space evenly",
+                              "Owen 1998, \"Scrambling Sobol' and Niederreiter-Xing points\""};
 
 }  // namespace ds::catalog::sampler::sobol

@@ -26,6 +26,7 @@ std::unique_ptr<Kernel> global_avg_pool(const BindContext&) {
   return kernel([](StepArgs& a) { a.out(a.in().mean({2, 3}, /*keepdim=*/true)); });
 }
 
-const core::Body<MakeKernel> bodies[] = {{"kernel", "max_pool2d", max_pool2d}, {"kernel", "avg_pool2d", avg_pool2d}, {"kernel", "global_avg_pool", global_avg_pool}};
+const core::Body<MakeKernel> bodies[] = {
+    {"kernel", "max_pool2d", max_pool2d}, {"kernel", "avg_pool2d", avg_pool2d}, {"kernel", "global_avg_pool", global_avg_pool}};
 
 }  // namespace ds::exec::kernels::pool

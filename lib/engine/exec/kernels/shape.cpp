@@ -62,8 +62,9 @@ std::unique_ptr<Kernel> tensor(const BindContext&) {
   });
 }
 
-const core::Body<MakeKernel> bodies[] = {{"kernel", "add", add},         {"kernel", "mul", mul},       {"kernel", "concat", concat}, {"kernel", "split", split},
-                                         {"kernel", "slice", slice},     {"kernel", "select", select}, {"kernel", "reshape", reshape}, {"kernel", "flatten", flatten},
-                                         {"kernel", "permute", permute}, {"kernel", "mean", mean},     {"kernel", "tensor", tensor}};
+const core::Body<MakeKernel> bodies[] = {{"kernel", "add", add},         {"kernel", "mul", mul},         {"kernel", "concat", concat},
+                                         {"kernel", "split", split},     {"kernel", "slice", slice},     {"kernel", "select", select},
+                                         {"kernel", "reshape", reshape}, {"kernel", "flatten", flatten}, {"kernel", "permute", permute},
+                                         {"kernel", "mean", mean},       {"kernel", "tensor", tensor}};
 
 }  // namespace ds::exec::kernels::shape
