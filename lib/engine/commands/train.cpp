@@ -11,12 +11,13 @@
 namespace ds::commands {
 namespace {
 
-/// What is trained: a fresh net, or the one of --init.
+/// What is trained: a fresh net, or the one of --init. `before`: validation metrics of the latter's weights.
 struct Job {
   io::Checkpoint checkpoint;
   exec::Model model;
   const data::Dataset* data = nullptr;
   std::vector<std::string> parents;
+  Json before = Json::object();
 };
 
 void begin_fresh(Job& job, const TrainCommand& o) {
@@ -94,6 +95,7 @@ Json final_metrics(const TrainCommand& o, Job& job, exec::Model& model, const tr
   metrics["steps"] = trainer.step();
   if (!o.common.reproducible) metrics["peak_mem_bytes"] = exec::memory_use().peak;
   metrics.update(figures(model.graph));
+  for (const auto& [key, value] : job.before.items()) metrics["before_" + key] = value;
   metrics.update(evaluate_split(model, *job.data, job.checkpoint.preprocessing, "test", o.fit.loop.eval_batch_size, &job.checkpoint.evaluation));
   return metrics;
 }
@@ -119,6 +121,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
   Job job = begin(o, record);
   if (o.common.dry_run) return;
 
+  if (!o.init.empty()) job.before = evaluate_split(job.model, *job.data, job.checkpoint.preprocessing, "val", o.fit.loop.eval_batch_size);
   train::Trainer trainer(job.model, *job.data, o.fit, trainer_options(o, job), job.checkpoint);
   if (trainer.run() == train::Outcome::kStopped) stopped(trainer);
 
