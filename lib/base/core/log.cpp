@@ -196,7 +196,9 @@ void Progress::update(std::int64_t done, const std::string& note) {
   if (log.level < Level::kInfo || log.mode == ProgressMode::kNone) return;
   if (log.mode == ProgressMode::kAuto) return s.draw(log, note);
   // A line each 5 %, but none within a second of the last: a run of many short epochs must not flood a batch log.
-  const std::int64_t part = s.total > 0 ? 20 * std::min(done, s.total) / s.total : 0;
+  // The last one is finish()'s.
+  if (s.total > 0 && done >= s.total) return;
+  const std::int64_t part = s.total > 0 ? 20 * done / s.total : 0;
   const bool due = (part > s.last_part && now - s.last_line >= std::chrono::seconds(1)) || now - s.last_line >= std::chrono::seconds(30);
   if (log.mode == ProgressMode::kJsonl ? now - s.last_line >= std::chrono::seconds(1) : due) {
     s.last_part = part;
