@@ -98,7 +98,8 @@ def test_spaces(folder):
     """The search space of ds-tune is YAML, too."""
     path = f"{folder}/space.yaml"
     call = ["ds-tune", "run", "--space", path, "--trials", 2, "-o", f"{folder}/study", "--", "ds-train", "-c", "{config}"]
-    for text, part in (("parameters:\n\tx: 1\n", "2:1: error: tab in the indentation"), ("metric: {name: a, goal: maximise}\nparameters: {}\n", "1:25: error: metric.goal: expected maximize or minimize"),
+    for text, part in (("parameters:\n\tx: 1\n", "2:1: error: tab in the indentation"),
+                       ("metric: {name: a, goal: maximise}\nparameters: {}\n", "1:25: error: metric.goal: expected maximize or minimize"),
                        ("metric: {name: a, goal: maximize}\nparameters: {x: {type: float, low: 2, high: 1}}\n", "2:"),
                        ("metric: {name: a, goal: maximize}\nparameters: {x: {type: flaot, low: 0, high: 1}}\n", "2:17: error: x.type: unknown type 'flaot'"),
                        ("metric: {name: a, goal: maximize}\nparameters: {x: &x [*x]}\n", "anchors"), ("a: " + "[" * 300, "nested deeper than 64")):

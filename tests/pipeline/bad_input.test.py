@@ -149,7 +149,8 @@ def test_a_bad_state_is_not_gone_on_from(folder):
         fails(call, 3, path, "holds no state of a training run", "--resume no begins anew", folder=folder)
         os.unlink(path)
     run("ds-train", "--data", TINY, *NET, "--epochs", 1, *QUICK, "--run-dir", place)
-    for more, part in ((["--lr", 0.5], "optim.lr was"), (["--seed", 7], "seed was 42, is 7"), (["--data", TINY.replace("train=32", "train=31")], "data.name was")):
+    for more, part in ((["--lr", 0.5], "optim.lr was"), (["--seed", 7], "seed was 42, is 7"),
+                       (["--data", TINY.replace("train=32", "train=31")], "data.name was")):
         fails(["ds-train", "--data", TINY, *NET, "--epochs", 1, *QUICK, "--run-dir", place, "--resume", "auto", *more], 2, place, part, folder=folder)
 
 
@@ -157,7 +158,7 @@ def test_a_bit_flip_anywhere_is_refused_or_changes_nothing(folder):
     net, bad = good(folder), f"{folder}/bad.h5"
     wanted = run("ds-eval", net, *QUICK).record
     data, source, unnoticed = open(net, "rb").read(), random.Random(4), []
-    for position in [source.randrange(len(data) * 8) for _ in range(250)]:
+    for position in [source.randrange(len(data) * 8) for _ in range(200)]:
         flipped = bytearray(data)
         flipped[position // 8] ^= 1 << position % 8
         write(bad, flipped)
@@ -169,8 +170,8 @@ def test_a_bit_flip_anywhere_is_refused_or_changes_nothing(folder):
             continue
         check(bad in result.err, position, result.err)
         fails(["ds-eval", bad, *QUICK], 3, bad, folder=folder)
-    check(len(unnoticed) < 100, len(unnoticed), "of 250 bits are of no account")
-    for position in unnoticed[:5]:
+    check(len(unnoticed) < 80, len(unnoticed), "of 200 bits are of no account")
+    for position in unnoticed[:4]:
         flipped = bytearray(data)
         flipped[position // 8] ^= 1 << position % 8
         write(bad, flipped)
@@ -188,7 +189,7 @@ def test_checkpoints_whose_documents_do_not_fit(folder):
             ("odd-augment", 3, "'data.augment' is not a list of texts", [["ds-prune", bad, "--finetune-epochs", 1, "-o", out]]),
             ("odd-preprocessing", 3, "mean", [["ds-eval", bad], ["ds-quantize", bad, "-o", out]]),
             ("lost-tensor", 3, "the graph names this tensor, the file lacks it", [["ds-eval", bad], ["ds-bench", net, bad, *BENCH]]),
-            ("other-shape", 3, "shape differs from the graph's", [["ds-train", "--init", bad]])):
+            ("other-shape", 3, "the graph says float32[4]", [["ds-train", "--init", bad]])):
         spoil(kind, net, bad)
         for call in calls:
             fails([*call, *QUICK], code, part, folder=folder)
@@ -229,9 +230,9 @@ def test_a_bad_record_on_stdin(folder):
             if call[0] == "ds-report" and part in ("names no output", "neither a checkpoint"):
                 continue  # takes records of ds-bench and ds-eval, too
             fails(call, 3, part, folder=folder, stdin=stdin, cwd=folder)
-    for call in stdin_calls(folder, net):
-        for part in ("stdin is empty", "status 'failed', expected 'done'"):
-            fails([*call, *(QUICK if call[0] != "ds-convert" else [])], 3, part, folder=folder, stdin=cases[part])
+    for i, call in enumerate(stdin_calls(folder, net)):
+        part = ("stdin is empty", "status 'failed', expected 'done'")[i % 2]
+        fails([*call, *(QUICK if call[0] != "ds-convert" else [])], 3, part, folder=folder, stdin=cases[part])
     run("ds-eval", "-", *QUICK, stdin=done(net, digest=digest))
 
 
@@ -398,7 +399,8 @@ def test_image_files_that_are_not_what_they_say(folder):
     net, data = good(folder), idx_folder(f"{folder}/data")
     images, labels = f"{data}/t10k-images-idx3-ubyte", f"{data}/t10k-labels-idx1-ubyte"
     whole = {path: open(path, "rb").read() for path in (images, labels)}
-    cases = [(images, whole[images][:-1], "399 bytes, expected 400 as its header says (6x8x8)"), (images, whole[images][:9], "9 bytes, expected a header of 16"),
+    cases = [(images, whole[images][:-1], "399 bytes, expected 400 as its header says (6x8x8)"),
+             (images, whole[images][:9], "9 bytes, expected a header of 16"),
              (images, b"", "0 bytes"), (images, whole[labels], "expected a header of 16"), (labels, whole[labels][:-2], "12 bytes, expected 14"),
              (labels, idx([0, 1, 2, 0, 1, 9], 6), "label 9 of sample 5, expected 0 to 2"), (labels, idx([0, 1], 2), "2 labels, expected 6")]
     for path, content, part in cases:
@@ -422,8 +424,8 @@ def test_cifar_files_that_are_not_what_they_say(folder):
     for name in [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]:
         write(f"{data}/{name}", one(1) + one(2))
     path = f"{data}/data_batch_3.bin"
-    for content, part in ((one(1) + one(2)[:-1], "6145 bytes, expected a multiple of 3073"), (one(1), "3073 bytes, expected 6146 as in"), (b"", "holds no images"),
-                          (one(1) + one(77), "label 77 of sample 1, expected 0 to 9")):
+    for content, part in ((one(1) + one(2)[:-1], "6145 bytes, expected a multiple of 3073"), (one(1), "3073 bytes, expected 6146 as in"),
+                          (b"", "holds no images"), (one(1) + one(77), "label 77 of sample 1, expected 0 to 9")):
         write(path, content)
         fails(["ds-train", "--data", f"cifar10:{data}", *QUICK, "-o", f"{folder}/out.h5"], 3, path, part, folder=folder)
     os.unlink(path)
@@ -434,10 +436,10 @@ def test_classes_and_shapes_that_do_not_fit(folder):
     net, other, out = good(folder), good(folder, "other"), f"{folder}/out.h5"
     more, larger = TINY.replace("classes=3", "classes=5"), TINY.replace("1x8x8", "1x9x8")
     fails(["ds-distill", net, "--teacher", other, *QUICK, "-o", out], 3, other, "4 classes, the student has 3", folder=folder)
-    for data, part in ((more, "tells 3 classes apart"), (larger, "has images of 1x9x8")):
-        for call in (["ds-eval", net], ["ds-prune", net, "-o", out], ["ds-quantize", net, "-o", out], ["ds-distill", net, "--teacher", net, "-o", out],
-                     ["ds-bench", net, *BENCH], ["ds-train", "--init", net, "-o", out]):
-            fails([*call, "--data", data, *QUICK], 3, net, part, folder=folder)
+    for i, call in enumerate((["ds-eval", net], ["ds-prune", net, "-o", out], ["ds-quantize", net, "-o", out], ["ds-train", "--init", net, "-o", out],
+                              ["ds-distill", net, "--teacher", net, "-o", out], ["ds-bench", net, *BENCH])):
+        data, part = ((more, "tells 3 classes apart"), (larger, "has images of 1x9x8"))[i % 2]
+        fails([*call, "--data", data, *QUICK], 3, net, part, folder=folder)
     fails(["ds-bench", net, other, *BENCH, *QUICK], 3, "other.h5", "tells 4 classes apart", folder=folder)
     empty = TINY.replace("test=8", "test=0")
     fails(["ds-eval", net, "--data", empty, *QUICK], 3, "split 'test' is empty", folder=folder)
@@ -461,6 +463,45 @@ def test_one_class_and_batches_larger_than_the_data(folder):
     for path in (a, b, c, d):
         check(run("ds-eval", path, *large).record["metrics"]["test_top1"] == 1, path)
     run("ds-bench", a, d, *BENCH[:-1], 100, *QUICK)
+
+
+def test_names_of_all_kinds(folder):
+    net, latin = good(folder), os.fsencode(folder).decode() + "/b\udcff.h5"
+    shutil.copy(net, latin)
+    run("ds-prune", latin, *QUICK, "-o", latin.replace("/b", "/c"))  # the chain has U+FFFD for what is not UTF-8
+    run("ds-convert", "--verify", latin.replace("/b", "/c"))
+    check("\ufffd" in run("ds-convert", "--inspect", latin.replace("/b", "/c"), "--format", "json").out, "no trace of the name")
+    result = fails(["ds-eval", f"{folder}/a\nb\x1b[31m.h5"], 3, "a\\nb\\x1b[31m.h5: no such file", folder=folder)
+    check("\x1b" not in result.err, result.err)
+    fails(["ds-eval", "n" * 5000], 3, "File name too long", folder=folder)
+    fails(["ds-prune", net, "-o", f"{folder}/" + "n" * 253 + ".h5"], 4, "too long a name", folder=folder)
+    fails(["ds-prune", net, "-o", f"{folder}/" + "n" * 246 + ".h5"], 4, "too long a name", folder=folder)
+    for _ in range(2):
+        run("ds-convert", net, "-f", "-o", f"{folder}/" + "n" * 244 + ".h5")
+
+
+def test_descriptors_that_are_closed_and_a_folder_that_is_gone(folder):
+    net, out = good(folder), f"{folder}/out.h5"
+    line = lambda words, rest: subprocess.run(["bash", "-c", f'"$0" "$@" {rest}', *command(*words)], capture_output=True, timeout=120, cwd=folder)  # noqa: E731
+    done = line(["ds-convert", net, "-o", "-"], ">&-")
+    check(done.returncode == 4 and b"stdout" in done.stderr, done)
+    done = line(["ds-eval", "-", "-q"], "<&-")
+    check(done.returncode == 3 and b"stdin" in done.stderr and done.stderr.count(b"\n") == 1, done)
+    done = line(["ds-train", "--init", net, "--epochs", 2, "--progress", "plain", "-o", out], "<&- 2>&-")
+    check(done.returncode == 0, done)
+    run("ds-convert", "--verify", out)
+    # A child's stdout is a file, also where that file would have become descriptor 1.
+    write(f"{folder}/space.yaml", b"metric: {name: steps, goal: maximize}\nparameters: {optim.lr: {type: float, low: 0.001, high: 0.1}}\n")
+    study = ["ds-tune", "run", "--space", f"{folder}/space.yaml", "--trials", 1, "-o", f"{folder}/study", "--",
+             *command("ds-train", "-c", "{config}", "--data", TINY, *NET, "--epochs", 1)]
+    done = line(study, "<&- >&-")
+    check(done.returncode == 4 and b"stdout: cannot be written" in done.stderr, done)
+    check(run("ds-tune", "status", f"{folder}/study", "--format", "json").record["counts"] == {"done": 1}, done)
+    gone = ["bash", "-c", 'mkdir gone && cd gone && rmdir ../gone && "$0" "$@"', *command("ds-convert", net, "-o", out, "-f", "--record", f"{folder}/r.yaml")]
+    done = subprocess.run(gone, capture_output=True, timeout=60, cwd=folder)
+    check(done.returncode == 0, done)
+    done = subprocess.run(gone[:3] + command("ds-convert", "net.h5", "-o", "out.h5", "--record", "r.yaml"), capture_output=True, timeout=60, cwd=folder)
+    check(done.returncode in (3, 4) and done.stderr.count(b"error: ") == done.stderr.count(b"\n") and b"unexpected" not in done.stderr, done)
 
 
 def test_a_reader_that_went_away(folder):

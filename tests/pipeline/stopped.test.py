@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../support"))
 from cli import check, main, run, snapshot, start  # noqa: E402
@@ -85,6 +86,18 @@ def test_a_full_disk_in_the_place_of_a_state(folder):
     check(snapshot(folder) == before, "something changed")
 
 
+def test_what_has_no_state_stops_too(folder):
+    path, many = net(folder), DATA.replace("test=64", "test=200000")
+    for call in (["ds-eval", path, "--data", many, "--batch-size", 16], ["ds-bench", path, "--data", many], ["ds-bench", path, "--rounds", 100000]):
+        process = start(*call, "--threads", 1, "--format", "json", "-q", cwd=folder)
+        time.sleep(3)  # a signal before main() ends it by itself, one after it in order
+        check(process.poll() is None, call, "is done already")
+        process.send_signal(signal.SIGTERM)
+        said, err = process.communicate(timeout=60)
+        check(process.returncode == 130 and "interrupted: stopped by a signal" in err and len(err.splitlines()) == 1, call, process.returncode, err)
+        check(json.loads(said)["status"] == "stopped", said)
+
+
 def test_a_study(folder):
     """Trials of ds-train: stopped and gone on with, the study has the same trials with the same results."""
     space = f"{folder}/space.yaml"
@@ -92,7 +105,8 @@ def test_a_study(folder):
     call = lambda study: ["ds-tune", "run", "--space", space, "--trials", 3, "--threads", 1, "--format", "json", "-q", "-o", study, "--",  # noqa: E731
                           "ds-train", "-c", "{config}", "--data", DATA, "--model", "mlp", "--epochs", 8, *map(str, SMALL)]
     path = {**os.environ, "PATH": os.environ.get("DS_BIN", "build/bin") + ":" + os.environ["PATH"]}
-    results = lambda study: [(t["parameters"], t.get("best_val_top1")) for t in run("ds-tune", "status", study, "--format", "json").record["trials"]]  # noqa: E731
+    trials = lambda study: run("ds-tune", "status", study, "--format", "json").record["trials"]  # noqa: E731
+    results = lambda study: [(trial["parameters"], trial.get("best_val_top1")) for trial in trials(study)]  # noqa: E731
     run(*call(f"{folder}/whole"), env=path)
     source, stopped = random.Random(3), 0
     for attempt in range(60):

@@ -13,7 +13,9 @@ namespace ds::core {
 namespace {
 
 Json absolute_place(const std::string& name, const std::string& path, const std::string& digest) {
-  Json place{{"name", name}, {"path", path == "-" || path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string()}};
+  std::error_code gone;  // the working folder may be
+  const std::string absolute = std::filesystem::absolute(path, gone).lexically_normal().string();
+  Json place{{"name", name}, {"path", path == "-" || path.empty() || gone ? path : absolute}};
   if (!digest.empty()) place["digest"] = digest;
   return place;
 }

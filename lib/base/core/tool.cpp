@@ -72,8 +72,8 @@ bool same_file(const std::string& one, const std::string& two) {
   if (one.empty() || two.empty() || two == "-") return false;
   std::error_code code;
   if (fs::equivalent(one, two, code)) return true;
-  const fs::path a = fs::weakly_canonical(fs::absolute(one), code), b = fs::weakly_canonical(fs::absolute(two), code);
-  return !code && a == b;
+  const fs::path a = fs::weakly_canonical(fs::absolute(one, code), code), b = fs::weakly_canonical(fs::absolute(two, code), code);
+  return !a.empty() && a == b;
 }
 
 /// Whether a file has the mark of a result record in its first mebibyte.
@@ -95,6 +95,25 @@ bool use_color(const std::string& mode) {
   if (given("FORCE_COLOR")) return true;
   const char* term = std::getenv("TERM");
   return isatty(STDERR_FILENO) == 1 && term != nullptr && std::strcmp(term, "dumb") != 0;
+}
+
+/// Control characters as \n or \x1b: an error is one line, and a file's name shall not paint the terminal.
+std::string visible(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\n') out += "\\n";
+    else if (byte < 0x20 || byte == 0x7f) out += fmt::format("\\x{:02x}", byte);
+    else out += c;
+  }
+  return out;
+}
+
+/// A descriptor 0, 1 or 2 that the caller closed would be given to the next file that is opened, and a message end up in it. This keeps the
+/// places taken, by descriptors that cannot be read or written as these three are.
+void hold_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) == -1) [[maybe_unused]] const int held = ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 /// Errors with a place in a file look as a compiler's do, so that editors jump to them; others name the tool.
@@ -349,7 +368,7 @@ class Run {
   }
 
   void report(const Error& error) const {
-    const std::string line = error_line(spec_.name, error) + "\n";
+    const std::string line = visible(error_line(spec_.name, error)) + "\n";
     if (options_.common.progress == "jsonl" && started_)
       return event("error", {{"code", static_cast<int>(error.code())}, {"where", error.where()}, {"what", error.message()}, {"hint", error.hint()}});
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
@@ -422,6 +441,9 @@ void CommonOptions::fields(Fields& f) {
   f.add({.name = "color", .doc = "colour on stderr", .choices = {"auto", "always", "never"}, .flag_only = true, .hidden = true}, color);
 }
 
-int run_tool(const ToolSpec& spec, CommandOptions& options, int argc, char** argv) { return Run(spec, options, argc, argv).run(); }
+int run_tool(const ToolSpec& spec, CommandOptions& options, int argc, char** argv) {
+  hold_standard_descriptors();
+  return Run(spec, options, argc, argv).run();
+}
 
 }  // namespace ds::core

@@ -28,9 +28,9 @@ std::string manifest_digest(const std::map<std::string, std::string>& documents,
   return sha256(text.data(), text.size());
 }
 
-std::string document_text(const Json& document, const std::string& name) {
+std::string document_text(const Json& document, const std::string& name, bool lenient) {
   try {
-    return document.dump();
+    return document.dump(-1, ' ', false, lenient ? Json::error_handler_t::replace : Json::error_handler_t::strict);
   } catch (const Json::exception&) {
     throw Error(Exit::kFailure, name, "text that is not UTF-8");
   }

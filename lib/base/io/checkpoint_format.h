@@ -53,8 +53,9 @@ struct TensorEntry {
 /// `documents` may hold more than those that count.
 std::string manifest_digest(const std::map<std::string, std::string>& documents, const std::map<std::string, TensorEntry>& tensors);
 
-/// Canonical text of a document: sorted keys, no spaces, UTF-8. Throws ds::Error(kFailure) for text that is not UTF-8.
-std::string document_text(const Json& document, const std::string& name);
+/// Canonical text of a document: sorted keys, no spaces, UTF-8. Where text in it is not UTF-8, as the name of a file on a command line may be:
+/// `lenient` puts U+FFFD for each such byte, else ds::Error(kFailure).
+std::string document_text(const Json& document, const std::string& name, bool lenient = false);
 /// Whether JSON text is nested deeper than kMaxDepth.
 bool too_deep(const char* text, std::size_t bytes);
 /// "" or what is wrong with a document's kind: tools take labels for a list of texts, a config for an object and so on. The graph's is left

@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
+#include <cerrno>
 #include <filesystem>
 
 #include "base/core/error.h"
@@ -88,6 +89,10 @@ void check_output(const std::string& path, const std::vector<std::string>& input
   if (exists && S_ISDIR(status.st_mode)) throw Error(Exit::kUsage, path, "is a folder, expected a file to write");
   if (exists && !S_ISREG(status.st_mode)) throw Error(Exit::kUsage, path, "is not a regular file", "-o - writes to a pipe");
   if (exists && !force) throw Error(Exit::kUsage, path, "exists", "-f overwrites it");
+  // Found now, not when the work is done: neither the output nor the state of a run that is stopped could be written.
+  for (const std::string& name : {path, path + ".partial"})
+    if (struct stat ignored {}; stat(name.c_str(), &ignored) != 0 && errno == ENAMETOOLONG)
+      throw Error(Exit::kResource, path, "is too long a name, with .partial for the state of a run behind it");
   std::string folder = std::filesystem::path(path).parent_path().string();
   if (folder.empty()) folder = ".";
   if (stat(folder.c_str(), &status) != 0) throw Error(Exit::kResource, path, "folder '" + folder + "' does not exist");

@@ -62,7 +62,7 @@ std::map<std::string, std::string> texts(const Checkpoint& checkpoint) {
   for (const f::Document& document : f::kDocuments) {
     const Json& json = checkpoint.*document.member;
     if (const std::string problem = f::kind_problem(document.name, json); !problem.empty()) throw Error(Exit::kFailure, document.name, problem);
-    if (!json.is_null()) result[document.name] = f::document_text(json, document.name);
+    if (!json.is_null()) result[document.name] = f::document_text(json, document.name, !document.in_digest);
   }
   return result;
 }

@@ -55,7 +55,8 @@ void sync(int fd, const std::string& path) {
 /// A name beside `path` that no other writer uses.
 std::string temporary_name(const std::string& path) {
   static std::atomic<int> count{0};
-  return fmt::format("{}/.{}.{}-{}.tmp", folder_of(path), fs::path(path).filename().string(), getpid(), count++);
+  // A name may have 255 bytes, and that of the file may need all of them.
+  return fmt::format("{}/.{}.{}-{}.tmp", folder_of(path), fs::path(path).filename().string().substr(0, 200), getpid(), count++);
 }
 
 /// Unlinks a temporary file unless it was renamed.

@@ -219,7 +219,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
     Json r = figures(c.opened.model.graph);
     r.update({{"model", c.name}, {"digest", c.opened.checkpoint.digest}, {"engine", c.engine}, {"file_bytes", c.file_bytes}, {"timings", Json::array()}});
     if (o.accuracy && data.test.size() > 0) {
-      c.evaluation = train::evaluate(*c.executor, data.split("test"), c.opened.checkpoint.preprocessing, data.num_classes);
+      c.evaluation = train::evaluate(*c.executor, data.split("test"), c.opened.checkpoint.preprocessing, data.num_classes, 250, true);
       r.update(c.evaluation.metrics("test"));
       r.update(paired_difference(c.evaluation, candidates[0].evaluation, data.test.labels));
     }

@@ -52,7 +52,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
   }
   exec::Executor executor(opened.model);
   const Json& preprocessing = opened.checkpoint.preprocessing.is_null() ? data.preprocessing : opened.checkpoint.preprocessing;
-  const train::Evaluation evaluation = train::evaluate(executor, split, preprocessing, data.num_classes, o.batch_size);
+  const train::Evaluation evaluation = train::evaluate(executor, split, preprocessing, data.num_classes, o.batch_size, true);
   Json metrics = evaluation.metrics(o.split);
   metrics.update(figures(opened.model.graph));
   record["metrics"] = metrics;

@@ -117,9 +117,10 @@ bool evaluate_into(Evaluation& result, exec::Executor& executor, const data::Spl
 }
 
 Evaluation evaluate(exec::Executor& executor, const data::Split& split, const Json& preprocessing, std::int64_t num_classes,
-                    std::int64_t batch_size) {
+                    std::int64_t batch_size, bool stoppable) {
   Evaluation result;
-  evaluate_into(result, executor, split, preprocessing, num_classes, batch_size, {}, false, false);
+  if (!evaluate_into(result, executor, split, preprocessing, num_classes, batch_size, {}, false, stoppable))
+    throw Error(Exit::kInterrupted, "", "stopped by a signal");
   return result;
 }
 

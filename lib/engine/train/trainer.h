@@ -109,8 +109,9 @@ struct Evaluation {
 /// Wilson's interval for `correct` of `n` at 95 % (Wilson 1927): {low, high}.
 std::pair<double, double> wilson(std::int64_t correct, std::int64_t n);
 /// Cross-entropy without smoothing; no gradients; BatchNorm by running statistics.
-/// Throws ds::Error(kInput) where the class count or the shape of images does not fit the model.
+/// Throws ds::Error(kInput) where the class count or the shape of images does not fit the model; where `stoppable`, ds::Error(kInterrupted) as
+/// soon as a stop is requested.
 Evaluation evaluate(exec::Executor& executor, const data::Split& split, const Json& preprocessing, std::int64_t num_classes,
-                    std::int64_t batch_size = 250);
+                    std::int64_t batch_size = 250, bool stoppable = false);
 
 }  // namespace ds::train
