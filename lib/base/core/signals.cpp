@@ -5,6 +5,8 @@
 
 #include <initializer_list>
 
+#include "base/core/error.h"
+
 namespace ds::core {
 namespace {
 
@@ -51,6 +53,10 @@ void install_signals() {
 }
 
 bool stop_requested() { return stop != 0; }
+
+void stop_if_requested() {
+  if (stop != 0) throw Error(Exit::kInterrupted, "", "stopped by a signal");
+}
 
 bool take_save_request() {
   if (save == 0) return false;

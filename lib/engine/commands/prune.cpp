@@ -29,16 +29,17 @@ void run(const core::CommandOptions& base, core::Record& record) {
     return;
   }
   const Json& preprocessing = opened.checkpoint.preprocessing;
-  const Json before = evaluate_split(opened.model, data, preprocessing, "val");
+  const bool stoppable = o.fit.loop.epochs == 0;  // else fine-tuning is stopped, with its state saved
+  const Json before = evaluate_split(opened.model, data, preprocessing, "val", 250, nullptr, stoppable);
   const io::Checkpoint parent_checkpoint = opened.checkpoint;
   exec::Model pruned = compress::slice(opened.model, plan.keep);
-  compress::reestimate_statistics(pruned, data, preprocessing, o.statistics_batches, o.fit.loop.batch_size, std::uint64_t(o.common.seed));
-  Json metrics = {{"cut_val_top1", evaluate_split(pruned, data, preprocessing, "val").value("val_top1", 0.0)}};
+  compress::reestimate_statistics(pruned, data, preprocessing, o.statistics_batches, o.fit.loop.batch_size, std::uint64_t(o.common.seed), stoppable);
+  Json metrics = {{"cut_val_top1", evaluate_split(pruned, data, preprocessing, "val", 250, nullptr, stoppable).value("val_top1", 0.0)}};
   core::info(summary(plan.report));
   io::Checkpoint& checkpoint = opened.checkpoint;
   if (o.fit.loop.epochs > 0)
     fit_model(pruned, data, o.fit, checkpoint, o.output, o.common, o.resume == "auto", augmentation(checkpoint, o.augment), {}, "fine-tune");
-  metrics.update(evaluate_split(pruned, data, preprocessing, "val", 250, &checkpoint.evaluation));
+  metrics.update(evaluate_split(pruned, data, preprocessing, "val", 250, &checkpoint.evaluation, stoppable));
   for (const auto& [key, value] : before.items()) metrics["before_" + key] = value;
   save_model(checkpoint, pruned, o.output, o.common, provenance_step(o.common, {&parent_checkpoint}, &data, metrics), record);
   if (o.fit.loop.epochs > 0) drop_partial(o.output);

@@ -27,8 +27,8 @@ void run(const core::CommandOptions& base, core::Record& record) {
     return;
   }
   Json evaluation;
-  Json metrics = evaluate_split(int8, data, preprocessing, "val", 250, &evaluation);
-  const Json before = evaluate_split(opened.model, data, preprocessing, "val");
+  Json metrics = evaluate_split(int8, data, preprocessing, "val", 250, &evaluation, true);
+  const Json before = evaluate_split(opened.model, data, preprocessing, "val", 250, nullptr, true);
   for (const auto& [key, value] : before.items()) metrics["before_" + key] = value;
   record["metrics"] = metrics;
   const bool gated = o.max_drop < 1;

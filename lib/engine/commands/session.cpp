@@ -57,7 +57,8 @@ std::vector<std::string> augmentation(const io::Checkpoint& checkpoint, const st
   if (wanted == std::vector<std::string>{"none"}) return {};
   if (wanted != std::vector<std::string>{"auto"}) return wanted;
   const Json::json_pointer at("/data/augment");
-  return checkpoint.config.is_object() && checkpoint.config.contains(at) ? checkpoint.config.at(at).get<std::vector<std::string>>() : std::vector<std::string>{};
+  if (!checkpoint.config.is_object() || !checkpoint.config.contains(at)) return {};
+  return checkpoint.config.at(at).get<std::vector<std::string>>();
 }
 
 Json figures(const graph::Graph& graph) {
@@ -125,12 +126,12 @@ at::Tensor one_sample(const graph::Graph& graph, const Json& preprocessing) {
 }  // namespace
 
 Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const std::string& split, std::int64_t batch_size,
-                    Json* document) {
+                    Json* document, bool stoppable) {
   const data::Split& part = split == "train" ? data.train : split == "val" ? data.val : data.test;
   if (document) *document = nullptr;
   if (part.size() == 0) return Json::object();
   exec::Executor executor(model);
-  const train::Evaluation evaluation = train::evaluate(executor, part, preprocessing, data.num_classes, batch_size);
+  const train::Evaluation evaluation = train::evaluate(executor, part, preprocessing, data.num_classes, batch_size, stoppable);
   if (document) *document = evaluation_document(evaluation, part, split);
   return evaluation.metrics(split);
 }

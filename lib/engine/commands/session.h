@@ -33,9 +33,10 @@ std::vector<std::string> augmentation(const io::Checkpoint& checkpoint, const st
 Json figures(const graph::Graph& graph);
 
 /// Accuracy on a split, by name, as metrics "<split>_top1" ...; {} where the split is empty. int8 models run their int8 kernels.
-/// `document`, where given, becomes what the checkpoint keeps of it (Checkpoint::evaluation), null for an empty split.
+/// `document`, where given, becomes what the checkpoint keeps of it (Checkpoint::evaluation), null for an empty split. `stoppable`: throws
+/// ds::Error(kInterrupted) as soon as a stop is requested, for where nothing is lost by it.
 Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const std::string& split, std::int64_t batch_size = 250,
-                    Json* document = nullptr);
+                    Json* document = nullptr, bool stoppable = false);
 
 /// Median seconds of a call with one sample, of some 40 after warm-up, in at most 0.15 s or so; 0 where the input's shape is not known.
 /// A first impression for the provenance: ds-bench measures with care.

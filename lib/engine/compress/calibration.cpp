@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 
 #include "base/core/error.h"
+#include "base/core/signals.h"
 
 namespace ds::compress {
 
@@ -19,6 +20,7 @@ void run_batches(exec::Executor& executor, data::Loader& loader, std::int64_t sa
   data::Batch batch;
   loader.start(0);
   for (std::int64_t done = 0; done < samples && loader.next(batch); done += batch.size()) {
+    core::stop_if_requested();
     const auto values = executor.run({batch.images}, exec::RunContext{}, plan);
     for (std::size_t i = 0; i < list_of.size(); ++i) see(list_of[i], values[outputs + i]);
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/core/error.h"
+#include "base/core/signals.h"
 
 namespace ds::compress {
 
@@ -208,7 +209,7 @@ exec::Model with_statistics_of_each_batch(const exec::Model& model) {
 }  // namespace
 
 void reestimate_statistics(exec::Model& model, const data::Dataset& data, const Json& preprocessing, std::int64_t batches, std::int64_t batch_size,
-                           std::uint64_t seed) {
+                           std::uint64_t seed, bool stoppable) {
   std::vector<std::pair<std::string, std::string>> norms;  // names of running mean and variance
   for (const graph::Node& n : model.graph.nodes)
     if (n.op == "batch_norm2d") norms.emplace_back(n.slots.at("running_mean").tensor, n.slots.at("running_var").tensor);
@@ -224,6 +225,7 @@ void reestimate_statistics(exec::Model& model, const data::Dataset& data, const 
   for (std::int64_t done = 0, epoch = 0; done < batches; ++epoch) {
     loader.start(epoch);
     for (; done < batches && loader.next(batch); ++done) {
+      if (stoppable) core::stop_if_requested();
       context.sample_ids = batch.ids;
       context.step = done;
       executor.run({batch.images}, context, {.training = true});

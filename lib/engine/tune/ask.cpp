@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/core/signals.h"
 #include "base/core/tool.h"
 
 namespace ds::tune {
@@ -78,6 +79,7 @@ std::int64_t replay(const TuneStudy& study) {
   const core::Choice sampler = study_sampler(study);
   const std::vector<TuneTrial> trials = study.trials();
   for (const TuneTrial& trial : trials) {
+    core::stop_if_requested();
     const Json asked = study.ask(trial.id);
     const Task task = make_task(study, trials, trial.id, asked.at("planned").get<std::int64_t>(), asked.at("seen").get<std::vector<std::int64_t>>(),
                                 asked.at("pending").get<std::vector<std::int64_t>>());
