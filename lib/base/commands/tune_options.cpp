@@ -31,7 +31,12 @@ void TuneCommand::fields(core::Fields& f) {
   f.choice("sampler", "how trials are chosen", sampler, "sampler");
   f.add({.name = "trial", .doc = "tell: which one; from 1", .min = 0, .flag_only = true}, trial);
   f.add({.name = "value", .doc = "tell: its metric", .flag_only = true}, value);
-  f.add({.name = "result", .doc = "tell: the record that the trial printed, in place of --value", .value_name = "FILE", .flag_only = true, .path = true}, result);
+  f.add({.name = "result",
+         .doc = "tell: the record that the trial printed, in place of --value",
+         .value_name = "FILE",
+         .flag_only = true,
+         .path = true},
+        result);
   f.add({.name = "failed", .doc = "tell: it has no metric, since the configuration is bad", .flag_only = true}, failed);
   f.add({.name = "reason", .doc = "tell --failed: why", .flag_only = true}, reason);
   common.fields(f);
@@ -39,7 +44,9 @@ void TuneCommand::fields(core::Fields& f) {
 
 void TuneCommand::check() const {
   std::vector<Error> errors;
-  const auto fail = [&](const char* where, std::string what, std::string hint = "") { errors.emplace_back(Exit::kUsage, where, std::move(what), std::move(hint)); };
+  const auto fail = [&](const char* where, std::string what, std::string hint = "") {
+    errors.emplace_back(Exit::kUsage, where, std::move(what), std::move(hint));
+  };
   if (!study.empty() && !output.empty() && study != output) fail("-o", fmt::format("the study is '{}' already", study));
   if (folder().empty()) fail("STUDY", "is required: the folder of the study", action == "run" || action == "init" ? "give it as -o DIR" : "");
   if (folder() == "-") fail("-o", "expected a folder, got '-'");

@@ -181,7 +181,8 @@ report::Table speed_table(const Json& results) {
       const Json& time = r["timings"][i];
       t.rows.push_back({r["model"], time["batch"].dump(), time["threads"].dump(), report::seconds_text(number(time, "latency_p50_s")),
                         report::seconds_text(number(time, "latency_p99_s")), report::count_text(number(time, "throughput_per_s")),
-                        fmt::format("{:.2f}x", number(time, "speedup")), fmt::format("{:.2f}..{:.2f}", number(time, "speedup_low"), number(time, "speedup_high")),
+                        fmt::format("{:.2f}x", number(time, "speedup")),
+                        fmt::format("{:.2f}..{:.2f}", number(time, "speedup_low"), number(time, "speedup_high")),
                         report::bytes_text(number(time, "peak_memory_bytes")), ratio(time, results[0]["timings"][i], "peak_memory_bytes")});
     }
   return t;
@@ -248,9 +249,11 @@ void run(const core::CommandOptions& base, core::Record& record) {
   record["results"] = results;
   const report::Table models = model_table(results), speed = speed_table(results);
   if (o.common.format == "table")
-    record.text = models.text() + "\n" + speed.text() +
-                  fmt::format("\nisa {}, {} rounds in turns; x and speed-up are to {}; loss is paired on {} test samples; peak memory is tensors and activations\n",
-                              core::cpu_isa(), o.rounds, candidates[0].name, data.test.size());
+    record.text =
+        models.text() + "\n" + speed.text() +
+        fmt::format(
+            "\nisa {}, {} rounds in turns; x and speed-up are to {}; loss is paired on {} test samples; peak memory is tensors and activations\n",
+            core::cpu_isa(), o.rounds, candidates[0].name, data.test.size());
   if (o.common.format == "md") record.text = models.markdown() + "\n" + speed.markdown();
   if (o.common.format == "csv") record.text = csv_text(results);
   if (o.output.empty()) return;
