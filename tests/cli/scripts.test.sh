@@ -33,12 +33,16 @@ for script in "${scripts[@]}"; do
   case $script in */lib/* | */.ci/run) continue ;; esac
   expect 0 "$(basename "$script")" bash "$script" --help
 done
-for name in setup.sh build.sh quickstart.sh slurm/pipeline.sbatch; do
+for name in setup.sh build.sh quickstart.sh picture.sh slurm/pipeline.sbatch; do
   expect 2 "unknown option '--nonsense'" bash "$source_dir/scripts/$name" --nonsense
 done
 expect 2 "DS_JOBS=none" env DS_JOBS=none bash "$source_dir/scripts/build.sh"
 expect 3 "DS_TORCH_DIR=$scratch" env DS_TORCH_DIR="$scratch" bash "$source_dir/scripts/setup.sh" --no-packages
 expect 4 "set DS_HOME" env -u HOME -u XDG_CACHE_HOME -u DS_HOME bash "$source_dir/scripts/setup.sh" --no-packages
+expect 3 "no such file" bash "$source_dir/scripts/picture.sh" "$scratch/none.html" -o "$scratch/picture.png"
+touch "$scratch/page.html"
+expect 4 "no Chromium" env BROWSER=no-such-browser bash "$source_dir/scripts/picture.sh" "$scratch/page.html" -o "$scratch/picture.png"
+[ ! -e "$scratch/picture.png" ] || fail "picture.sh left a picture that it had not drawn"
 mkdir "$scratch/mine"
 expect 2 "was not made by this script" env RUN="$scratch/mine" bash "$source_dir/scripts/quickstart.sh"
 [ -d "$scratch/mine" ] || fail "quickstart.sh removed a folder that it had not made"

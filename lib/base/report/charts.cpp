@@ -101,11 +101,11 @@ void end_at_one(Axis& axis) {
 }
 
 Frame frame_of(const Range& range, const LineChart& chart) {
-  Frame f{58,
+  Frame f{52,
           14,
           chart.width - 14,
           chart.height - 48,
-          linear_axis(0, range.x_high, 6),
+          linear_axis(0, range.x_high, 4),
           linear_axis(chart.percent ? range.low : std::min(0.0, range.low), range.high, 5)};
   if (chart.percent) end_at_one(f.y);
   if (range.x_high > 0) {  // the last tick may lie beyond the data, the frame need not

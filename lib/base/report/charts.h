@@ -22,7 +22,7 @@ struct Series {
 
 struct LineChart {
   std::string title, x_label;
-  double width = 520, height = 280;
+  double width = 340, height = 236;
   bool percent = false;  ///< values are shares, shown in percent
   bool markers = true;
 };

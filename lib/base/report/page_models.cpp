@@ -70,7 +70,7 @@ List tiles(const Facts& facts) {
       fmt::format("{} \u2192 {} of tensors", bytes_text(first.tensor_bytes), bytes_text(last->tensor_bytes)));
   if (first.latency && last->latency)
     add(times_text(first.latency->p50, last->latency->p50, "faster", "slower"),
-        fmt::format("{} \u2192 {} a call, batch {}", time_text(first.latency->p50), time_text(last->latency->p50), first.latency->batch));
+        fmt::format("{} \u2192 {}, batch {}", time_text(first.latency->p50), time_text(last->latency->p50), first.latency->batch));
   add(times_text(first.macs, last->macs, "less work", "more work"), fmt::format("{} \u2192 {} MACs", count_text(first.macs), count_text(last->macs)));
   return list;
 }
@@ -150,7 +150,7 @@ std::string table_note(const Facts& facts) {
   return note;
 }
 
-/// Throughput of the first model at the same batch size and threads.
+/// What a model did at the same batch size and number of threads, or nullptr.
 const Timing* same_timing(const Model& model, const Timing& as) {
   for (const Timing& t : model.timings)
     if (t.latency.batch == as.latency.batch && t.latency.threads == as.latency.threads) return &t;
@@ -185,19 +185,14 @@ void fill_speed(const Facts& facts, Data& page) {
       const Timing* first = same_timing(*base, t);
       const bool is_first = &m == base;
       Data row;
-      row.set("first", flag(&t == &m.timings.front()));
       row.set("name", text(m.name));
       row.set("mark", Data(mark(static_cast<int>(i))));
       row.set("batch", text(std::to_string(t.latency.batch)));
       row.set("threads", text(t.latency.threads > 0 ? std::to_string(t.latency.threads) : "\u2013"));
       row.set("p99", text(std::isfinite(t.latency.p99) ? time_text(t.latency.p99) : "\u2013"));
-      List cells;
-      cells.push_back(cell(time_text(t.latency.p50), t.latency.p50, first ? first->latency.p50 : NAN, is_first));
-      cells.push_back(cell(count_text(t.throughput), t.throughput, first ? first->throughput : NAN, is_first));
-      cells.push_back(cell(bytes_text(t.peak_memory), t.peak_memory, first ? first->peak_memory : NAN, is_first));
-      row.set("p50", cells[0]);
-      row.set("throughput", cells[1]);
-      row.set("memory", cells[2]);
+      row.set("p50", cell(time_text(t.latency.p50), t.latency.p50, first ? first->latency.p50 : NAN, is_first));
+      row.set("throughput", cell(count_text(t.throughput), t.throughput, first ? first->throughput : NAN, is_first));
+      row.set("memory", cell(bytes_text(t.peak_memory), t.peak_memory, first ? first->peak_memory : NAN, is_first));
       rows.push_back(row);
     }
   }

@@ -90,11 +90,9 @@ void fill_curves(const Facts& facts, const Detail& detail, Data& page) {
   };
   LineChart share;
   share.percent = true;
-  LineChart low;
-  low.height = 190;
   add("Loss", "validation solid, training dashed", {{"val_loss", "validation"}, {"train_loss", "training"}}, {});
   add("Accuracy, %", "validation solid, training dashed", {{"val_top1", "validation"}, {"train_top1", "training"}}, share);
-  add("Learning rate", "at the end of each epoch", {{"lr", ""}}, low);
+  add("Learning rate", "at the end of each epoch", {{"lr", ""}}, {});
   for (const Run& run : runs) {
     const std::string& name = facts.models[static_cast<std::size_t>(run.model)].name;
     Data entry;

@@ -6,13 +6,13 @@ namespace ds::report {
 const char* style() {
   return R"css(
 :root{color-scheme:light dark;--bg:#fff;--panel:#f7f8fa;--line:#e3e6eb;--strong:#c3c9d2;--fg:#16202c;--muted:#5b6776;--rail:#eef0f3;--over:#fff;
---right:#0072b2;--wrong:#d55e00;--good:#00795a;--bad:#b34a00;--grey:#9aa3ae;
+--right:#0072b2;--wrong:#d55e00;--grey:#9aa3ae;
 --c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#b5579a;--c4:#c98a00;--c5:#3b9fd6;--c6:#4c5866;
 --sans:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans",Arial,sans-serif;
 --mono:ui-monospace,"SF Mono",Menlo,Consolas,"Liberation Mono","DejaVu Sans Mono",monospace}
 @media (prefers-color-scheme:dark){:root{--bg:#10151c;--panel:#171d26;--line:#262e3a;--strong:#3d4756;--fg:#e6eaf0;--muted:#97a3b3;--rail:#1c232d;
 --over:#08121b;
---right:#56b4e9;--wrong:#f0883e;--good:#3ecf9f;--bad:#f0883e;--grey:#6b7684;
+--right:#56b4e9;--wrong:#f0883e;--grey:#6b7684;
 --c0:#56b4e9;--c1:#f0883e;--c2:#2fc497;--c3:#d98bc0;--c4:#e6b422;--c5:#8ccdf5;--c6:#aab4c2}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
@@ -44,9 +44,8 @@ td small{display:block;color:var(--muted);font-size:12px;line-height:1.35}
 td.l b{font-weight:600}
 td .mark{display:inline-block;width:20px;vertical-align:-2px}
 td.plot{padding-top:11px}
-tr.go td{border-bottom-color:transparent}
 .note{color:var(--muted);font-size:13px;margin-top:8px}
-.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(440px,1fr));gap:22px 24px;margin-top:16px}
+.curves{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:20px 10px;margin-top:16px}
 figure{margin:0;min-width:0}
 figcaption{font-weight:600;font-size:13.5px;margin:0 0 6px}
 figcaption small{font-weight:400;color:var(--muted)}
@@ -66,7 +65,7 @@ h4{font-size:13.5px;margin:0 0 4px}
 h4 small{font-weight:400;color:var(--muted)}
 .share{display:inline-block;height:8px;border-radius:2px;background:var(--right);vertical-align:1px}
 td.share-cell{width:150px;text-align:left}
-code,.mono{font-family:var(--mono);font-size:12.5px}
+code{font-family:var(--mono);font-size:12.5px}
 details{border:1px solid var(--line);border-radius:10px;padding:0 18px;margin-top:14px}
 summary{cursor:pointer;padding:12px 0;font-weight:600}
 summary span{font-weight:400;color:var(--muted);margin-left:8px}
@@ -114,16 +113,15 @@ svg .over{fill:var(--over)}
 .step footer{margin:3px 0 0;padding:0;border:0}
 .edge{fill:none;stroke:var(--strong);stroke-width:2.2}
 .other{stroke-dasharray:5 5}
-@media (max-width:640px){main{padding:26px 16px 48px}h1{font-size:25px}h2{margin-top:40px}.two{grid-template-columns:1fr}
+@media (max-width:640px){main{padding:26px 16px 48px}h1{font-size:25px}h2{margin-top:40px}
 .tiles{grid-template-columns:1fr 1fr;gap:10px}
 .tile{padding:12px 14px}.tile b{font-size:21px}.wide{display:none}.small{display:block}.card{padding:14px 14px 16px}.step{padding:8px 12px 10px}
-.curves .tick{font-size:15.5px}.curves .label{font-size:16.5px}
 .scroll th:first-child,.scroll td:first-child{position:sticky;left:0;background:var(--bg)}
 .wrongs{grid-template-columns:repeat(auto-fill,minmax(88px,1fr))}}
 @media print{:root{color-scheme:light}body{font-size:11.5px}main{max-width:none;padding:0}h2{margin-top:26px;break-after:avoid}nav{display:none}
 .card,figure,.tile,tr,.step{break-inside:avoid}
 .tile,.step,.bar,.right,.wrong,.rail,.share,.commands,.wrongs figure{-webkit-print-color-adjust:exact;print-color-adjust:exact}
-.two{grid-template-columns:1fr 1fr}td,th{padding:4px 6px}.scroll{overflow:visible}}
+td,th{padding:4px 6px}.scroll{overflow:visible}}
 )css";
 }
 
@@ -178,7 +176,7 @@ const char* page_template() {
 <h2>Training</h2>
 <p class="sub">{{curves_note}}</p>
 <ul class="legend">{{#runs}}<li>{{{mark}}}{{name}}<span class="sub">{{what}}</span></li>{{/runs}}</ul>
-<div class="two curves">{{#curves}}<figure><figcaption>{{name}} <small>{{unit}}</small></figcaption>{{{chart}}}</figure>{{/curves}}</div>
+<div class="curves">{{#curves}}<figure><figcaption>{{name}} <small>{{unit}}</small></figcaption>{{{chart}}}</figure>{{/curves}}</div>
 </section>{{/has_curves}}
 {{#has_classes}}<section id="classes">
 <h2>Classes and mistakes</h2>

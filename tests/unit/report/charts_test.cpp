@@ -28,10 +28,10 @@ TEST_CASE("charts: a line runs from corner to corner of its frame") {
   LineChart chart;
   chart.title = "Loss";
   chart.x_label = "step";
-  // x from 0 to 10 lies on 58..506, y from 0 to 1 on 232..14.
+  // x from 0 to 10 lies on 52..326, y from 0 to 1 on 188..14.
   const std::string svg = line_chart({{"a", 0, false, {{0, 0}, {10, 1}}}}, chart);
-  CHECK(contains(svg, R"(<polyline points="58,232 506,14" class="curve k0"/>)"));
-  CHECK(contains(svg, R"(<text x="282" y="270" class="label" text-anchor="middle">step</text>)"));
+  CHECK(contains(svg, R"(<polyline points="52,188 326,14" class="curve k0"/>)"));
+  CHECK(contains(svg, R"(<text x="189" y="226" class="label" text-anchor="middle">step</text>)"));
   CHECK(contains(svg, "a, step 10: 1"));
   CHECK(count(svg, "<circle") == 2);
   CHECK(count(svg, "class=\"grid\"") == 5);  // 0.2 to 1.0; 0 is the axis
