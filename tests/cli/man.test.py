@@ -12,6 +12,7 @@ from cli import BIN, SOURCE, check, command, main, run
 
 BUILD = os.environ.get("DS_BUILD", os.path.dirname(os.path.abspath(BIN)))
 MAN = os.path.join(SOURCE, "man")
+PAGES = sorted(name for name in os.listdir(MAN) if re.search(r"\.\d$", name))
 TOOLS = sorted(name[:-4].replace("_", "-") for name in os.listdir(os.path.join(SOURCE, "tools")) if re.fullmatch(r"ds_\w+\.cpp", name))
 
 
@@ -28,7 +29,7 @@ def rendered(path):
 
 def test_every_tool_has_the_page_it_generates_and_no_page_lacks_a_tool(folder):
     check(len(TOOLS) >= 9, TOOLS)
-    check(TOOLS == sorted(name[:-2] for name in os.listdir(MAN) if name.endswith(".1")), "pages and tools differ:", os.listdir(MAN))
+    check(TOOLS == [name[:-2] for name in PAGES if name.endswith(".1")], "pages and tools differ:", PAGES)
     for tool in TOOLS:
         check(read(MAN, tool + ".1") == run(tool, "--generate", "man").out, f"man/{tool}.1 is not what {tool} generates: run scripts/man.sh")
 
@@ -44,7 +45,7 @@ def test_pages_depend_on_the_tool_alone(folder):
 def test_roff_is_clean(folder):
     if not shutil.which("mandoc"):
         return print("skipped: mandoc is not there")
-    for name in sorted(os.listdir(MAN)):
+    for name in PAGES:
         lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", os.path.join(MAN, name)], capture_output=True, text=True)
         check(lint.returncode == 0 and not lint.stdout, name, lint.stdout)
 
@@ -98,7 +99,7 @@ def test_pages_and_completions_are_installed(folder):
     done = subprocess.run(["cmake", "--install", BUILD, "--component", "texts", "--prefix", folder], capture_output=True, text=True)
     check(done.returncode == 0, done.stdout, done.stderr)
     share = os.path.join(folder, "share")
-    for name in os.listdir(MAN):
+    for name in PAGES:
         check(filecmp.cmp(os.path.join(MAN, name), os.path.join(share, f"man/man{name[-1]}", name), shallow=False), name)
     for tool in TOOLS:
         for shell, place in (("bash", f"bash-completion/completions/{tool}"), ("zsh", f"zsh/site-functions/_{tool}"), ("fish", f"fish/vendor_completions.d/{tool}.fish")):

@@ -24,7 +24,7 @@ void QuantizeCommand::fields(core::Fields& f) {
   f.add({.name = "bits", .doc = "width of weights and activations", .min = 8, .max = 8, .alias = "bits"}, bits);
   f.choice("observer", "how a range is chosen from what calibration saw", observer, "observer");
   f.add({.name = "samples", .doc = "training samples to calibrate on", .min = 1, .alias = "samples"}, samples);
-  f.add({.name = "batch_size", .doc = "of calibration", .min = 1, .alias = "batch-size"}, batch_size);
+  f.add({.name = "batch_size", .doc = "samples a batch of calibration", .min = 1, .alias = "batch-size"}, batch_size);
   f.add({.name = "skip", .doc = "layers that stay float, by name, may be repeated", .alias = "skip", .value_name = "NODE"}, skip);
   f.add({.name = "max_drop",
          .doc = "gate: exit 5 without output where validation top-1 falls by more (0.005 = half a point); 1 = no gate",

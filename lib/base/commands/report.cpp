@@ -108,7 +108,7 @@ void ReportCommand::fields(core::Fields& f) {
          .path = true},
         inputs);
   f.add({.name = "output",
-         .doc = "HTML file to write, or -; without it only the table of models is told",
+         .doc = "HTML file to write, or -; without it the table of models is all there is",
          .letter = 'o',
          .value_name = "FILE",
          .flag_only = true,

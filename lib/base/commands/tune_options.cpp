@@ -24,8 +24,8 @@ void TuneCommand::fields(core::Fields& f) {
   f.add({.name = "command", .doc = "run: what evaluates a trial; {config}, {trial_dir} and {seed} in it are replaced", .flag_only = true,
          .positional = true, .behind_dashes = true}, command);
   f.add({.name = "space", .doc = "run, init: what to search: metric, parameters, base, fixed, default", .value_name = "FILE", .path = true}, space);
-  f.add({.name = "trials", .doc = "run: trials of the study in all, those of earlier runs among them", .min = 1, .max = 1e6, .unit = "trials"}, trials);
-  f.add({.name = "output", .doc = "folder of the study; one that is there is gone on with", .letter = 'o', .value_name = "DIR", .flag_only = true,
+  f.add({.name = "trials", .doc = "run: trials that the study has in the end, those of earlier runs included", .min = 1, .max = 1e6, .unit = "trials"}, trials);
+  f.add({.name = "output", .doc = "folder of the study; a study that is there goes on", .letter = 'o', .value_name = "DIR", .flag_only = true,
          .path = true}, output);
   f.add({.name = "parallel", .doc = "run: trials at once", .min = 1, .max = 1024, .unit = "trials"}, parallel);
   f.choice("sampler", "how trials are chosen", sampler, "sampler");

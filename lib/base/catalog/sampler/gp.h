@@ -18,8 +18,10 @@ struct Options : core::Options {
            .doc = "of the results: none, or those below the median by rank, so that bad ones do not bend the model",
            .choices = {"none", "half-rank"}},
           warp);
-    f.add({.name = "candidates", .doc = "Sobol points at which the acquisition is looked at", .min = 16, .max = 1 << 20, .hidden = true}, candidates);
-    f.add({.name = "starts", .doc = "of the climbs to its maximum", .min = 1, .max = 1000, .hidden = true}, starts);
+    f.add({.name = "candidates", .doc = "Sobol points at which the expected improvement is computed", .min = 16, .max = 1 << 20, .hidden = true}, candidates);
+    f.add(
+        {.name = "starts", .doc = "climbs to the largest expected improvement, from the best of these points", .min = 1, .max = 1000, .hidden = true},
+        starts);
   }
 };
 
