@@ -48,6 +48,7 @@ struct Trainer::State {
   // trainer.cpp
   void step(Trainer& trainer, data::Batch& batch);
   [[noreturn]] void diverged(const data::Batch& batch, const exec::RunContext& context, double loss);
+  [[noreturn]] void diverged_on_validation(double loss);
   void clip();
   bool end_epoch(Trainer& trainer, Json& row);
   void take_best();

@@ -88,6 +88,21 @@ void Trainer::State::diverged(const data::Batch& batch, const exec::RunContext& 
               "lower optim.lr or set train.clip_grad");
 }
 
+/// What the last step of an epoch broke shows here first: no later loss of a batch will.
+void Trainer::State::diverged_on_validation(double loss) {
+  std::string node;
+  for (std::int64_t first = 0; node.empty() && first < data.val.size(); first += fit.loop.eval_batch_size) {
+    const std::int64_t rows = std::min(fit.loop.eval_batch_size, data.val.size() - first);
+    exec::RunContext context;
+    context.autocast = autocast;
+    node = executor.first_nonfinite({data::preprocess(data.val.images.narrow(0, first, rows), checkpoint.preprocessing)}, context);
+  }
+  throw Error(Exit::kFailure, node.empty() ? "loss" : node,
+              fmt::format("the validation loss is {} after epoch {} (step {}, lr {:.3g}){}", loss, at.epoch + 1, at.step, lr,
+                          node.empty() ? "" : fmt::format(": the output of '{}' is the first that is not finite", node)),
+              "lower optim.lr or set train.clip_grad");
+}
+
 void Trainer::State::clip() {
   std::vector<at::Tensor> gradients;
   for (const optim::Parameter& parameter : parameters)
@@ -160,6 +175,7 @@ bool Trainer::State::end_epoch(Trainer& trainer, Json& row) {
     plan.channels_last = channels_last;
     if (!evaluate_into(evaluation, executor, data.val, checkpoint.preprocessing, data.num_classes, fit.loop.eval_batch_size, plan, autocast, true))
       return false;
+    if (!std::isfinite(evaluation.loss)) diverged_on_validation(evaluation.loss);
     row["val_loss"] = evaluation.loss;
     row["val_top1"] = evaluation.top1;
   }

@@ -180,6 +180,28 @@ TEST_CASE("train: a loss that is not finite names the layer") {
   }
 }
 
+TEST_CASE("train: weights that the last step of an epoch broke are found on the validation split, and nothing is kept of them") {
+  Folder folder;
+  struct Break : train::Callback {
+    void on_step(Trainer& trainer) override {
+      if (trainer.step() == 6) trainer.model().tensors.at("conv1.weight").detach().mul_(3e38);
+    }
+  };
+  Run run(fit(1), {.run_dir = folder / "run"});
+  run.trainer->add(std::make_shared<Break>());
+  try {
+    run.trainer->run();
+    FAIL("no error");
+  } catch (const Error& e) {
+    CHECK(e.code() == Exit::kFailure);
+    CHECK(e.where() == "conv1");
+    CHECK(e.message().find("the validation loss is") == 0);
+    CHECK(e.message().find("after epoch 1 (step 6") != std::string::npos);
+  }
+  CHECK_FALSE(std::filesystem::exists(folder / "run/last.h5"));
+  CHECK_FALSE(std::filesystem::exists(folder / "run/best.h5"));
+}
+
 namespace {
 
 struct Recorder : train::Callback {
