@@ -30,33 +30,34 @@ def stop(*call):
     return process.returncode == 75
 
 
-def resumes(folder, call, other, said):
-    """`call` stopped and resumed gives the digest of one run; the state is no state of the command with `other` added."""
-    whole = digest(run(*call, *SMALL, "--progress", "none", "-o", f"{folder}/whole.h5", "-f"))
-    parts = [*call, *SMALL, "-o", f"{folder}/parts.h5", "--resume", "auto"]
-    check(stop(*parts), "it was done before the signal came")
-    check(os.path.exists(f"{folder}/parts.h5.partial") and not os.path.exists(f"{folder}/parts.h5"), os.listdir(folder))
-    refused(run(*parts, *other, expect=2), said, "--resume no")
-    for _ in range(2):  # stopped once more, then to the end
-        if not stop(*parts):
-            break
-    result = run(*parts, "--progress", "none", "-f")
-    check(digest(result) == whole, "another digest than that of one run")
-    os.remove(f"{folder}/parts.h5")
+def test_a_state_is_of_one_command_alone(folder):
+    model, teacher = f"{folder}/model.h5", f"{folder}/teacher.h5"
+    run("ds-train", *SHAPE, "--epochs", 1, *SMALL, "--progress", "none", "-o", model)
+    run("ds-train", *SHAPE, "--epochs", 2, *SMALL, "--progress", "none", "-o", teacher)
+    prune = ["ds-prune", model, "--ratio", 0.25, "--finetune-epochs", EPOCHS, "--augment", "affine", *SMALL, "-o", f"{folder}/p.h5", "--resume", "auto"]
+    check(stop(*prune), "it was done before the signal came")
+    refused(run(*prune, "--augment", "crop", expect=2), "augmentation.names was", "--resume no")
+    refused(run(*prune, "--lr", 0.5, expect=2), "optim.lr was")
+    check(sorted(os.listdir(folder)) == ["model.h5", "p.h5.partial", "teacher.h5"], os.listdir(folder))
 
 
-def test_stopped_and_resumed(folder):
+def test_an_int8_student_stopped_twice_ends_in_the_digest_of_one_run(folder):
     model, teacher = f"{folder}/model.h5", f"{folder}/teacher.h5"
     run("ds-train", *SHAPE, "--epochs", 1, *SMALL, "--progress", "none", "-o", model)
     run("ds-train", *SHAPE, "--epochs", 2, *SMALL, "--progress", "none", "-o", teacher)
     run("ds-quantize", model, *SMALL, "--progress", "none", "-o", f"{folder}/int8.h5")
-    prune = ["ds-prune", model, "--ratio", 0.25, "--finetune-epochs", EPOCHS, "--augment", "affine"]
-    resumes(folder, prune, ["--augment", "crop"], "augmentation.names was")
-    # A student in int8 is trained as a net with fake-quantization: that one's state is saved.
-    distill = ["ds-distill", f"{folder}/int8.h5", "--epochs", EPOCHS, "--teacher"]
-    resumes(folder, [*distill, teacher], ["--temperature", 3], "temperature was 2.0, is 3.0")
-    check(stop(*distill, teacher, *SMALL, "-o", f"{folder}/other.h5", "--resume", "auto"), "it was done before the signal came")
-    refused(run(*distill, model, *SMALL, "-o", f"{folder}/other.h5", "--resume", "auto", expect=2), "inputs.teacher was")
+    # It is trained as a net with fake-quantization: that one's state is saved.
+    distill = ["ds-distill", f"{folder}/int8.h5", "--epochs", EPOCHS, *SMALL]
+    whole = digest(run(*distill, "--teacher", teacher, "--progress", "none", "-o", f"{folder}/whole.h5"))
+    parts = [*distill, "-o", f"{folder}/parts.h5", "--resume", "auto"]
+    check(stop(*parts, "--teacher", teacher), "it was done before the signal came")
+    check(os.path.exists(f"{folder}/parts.h5.partial") and not os.path.exists(f"{folder}/parts.h5"), os.listdir(folder))
+    refused(run(*parts, "--teacher", teacher, "--temperature", 3, expect=2), "temperature was 2.0, is 3.0", "--resume no")
+    refused(run(*parts, "--teacher", model, expect=2), "inputs.teacher was")
+    stop(*parts, "--teacher", teacher)
+    result = run(*parts, "--teacher", teacher, "--progress", "none", "-f")
+    check(digest(result) == whole, "another digest than that of one run")
+    check(not os.path.exists(f"{folder}/parts.h5.partial"), "the state is still there")
 
 
 if __name__ == "__main__":
