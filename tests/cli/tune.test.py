@@ -259,7 +259,7 @@ def test_what_every_trial_would_fail_with_stops_the_study(folder):
     for code in (2, 3, 4):
         call = objective(folder, f"print('tool: error: data: not there', file=sys.stderr)\nsys.exit({code} if trial.endswith('2') else tell(value('x')))\n")
         result = run(*begin(folder, f"study{code}", "--trials", 5, call=call), expect=code)
-        refused(result, "trial 2", f"exit code {code} of", "tool: error: data: not there", "000002/log.txt")
+        refused(result, "trial 2", f"exit code {code}: tool: error: data: not there", "000002/log.txt")
         check(result.out == "" if code == 2 else result.record["trials"] == {"done": 1, "failed": 0, "lost": 0, "open": 1}, result.out)
         mended = run(*begin(folder, f"study{code}", "--trials", 5, call=objective(folder, "tell(value('x'))\n")))
         check(mended.record["trials"]["done"] == 5, "it goes on when that is mended:", mended.out)
@@ -418,7 +418,7 @@ def test_usage(folder):
     space(folder, SMALL.replace("high: 1", "high: 2"))
     refused(run(*begin(folder, "study", call=["true", "{config}"]), expect=2), "is another space than that of the study")
     open(f"{folder}/study/study.json", "w").write("{}")
-    refused(run("ds-tune", "status", f"{folder}/study", expect=3), "study.json", "expected ds-study/1")
+    refused(run("ds-tune", "status", f"{folder}/study", expect=3), "study.json", "ds-study/1")
 
 
 def test_training_for_real(folder):

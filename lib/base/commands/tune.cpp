@@ -74,12 +74,13 @@ std::string value_text(const Json& value) {
 std::string status_text(const TuneStudy& study, const std::vector<TuneTrial>& trials, const TuneTrial* best) {
   report::Table table{{{"trial"}, {study.space().metric}, {"state", false}, {"seconds"}}, {}};
   for (const TuneParameter& p : study.space().parameters) table.columns.push_back({p.path, !p.categorical()});
-  table.columns.push_back({"reason", false});
+  const bool reasons = std::any_of(trials.begin(), trials.end(), [](const TuneTrial& trial) { return !trial.reason.empty(); });
+  if (reasons) table.columns.push_back({"reason", false});
   for (const TuneTrial& trial : trials) {
     std::vector<std::string> row{(&trial == best ? "* " : "") + std::to_string(trial.id), trial.state == TuneTrial::State::kDone ? number(trial.value) : "",
                                  state_name(trial.state), trial.elapsed_s > 0 ? fmt::format("{:.1f}", trial.elapsed_s) : ""};
     for (const TuneParameter& p : study.space().parameters) row.push_back(value_text(trial.parameters.value(p.path, Json())));
-    row.push_back(trial.reason);
+    if (reasons) row.push_back(trial.reason);
     table.rows.push_back(std::move(row));
   }
   return table.text();

@@ -175,9 +175,10 @@ class Runner {
     if (stopping) return study_.end_attempt(child.id, child.attempt, "stopped", fmt::format("told to stop: exit code {}", ending.code));
     if ((ending.code >= 2 && ending.code <= 4) || ending.code == 126 || ending.code == 127) {
       study_.end_attempt(child.id, child.attempt, "stopped", said);
-      fatal_ = std::make_unique<Error>(ending.code <= 4 ? static_cast<Exit>(ending.code) : Exit::kUsage, fmt::format("trial {}", child.id),
-                                         fmt::format("exit code {} of {}: {}", ending.code, options_.command[0], said.empty() ? "it said nothing" : said),
-                                         "all trials would end so; its log is " + log);
+      const std::string what = said.empty() ? fmt::format("exit code {} of {}, which said nothing", ending.code, options_.command[0])
+                                            : fmt::format("exit code {}: {}", ending.code, said);
+      fatal_ = std::make_unique<Error>(ending.code <= 4 ? static_cast<Exit>(ending.code) : Exit::kUsage, fmt::format("trial {}", child.id), what,
+                                       "all trials would end so; its log is " + log);
       return;
     }
     finish(child, {{"status", "failed"}, {"reason", fmt::format("exit code {}{}", ending.code, said.empty() ? "" : ": " + said)}});
