@@ -465,6 +465,37 @@ def test_one_class_and_batches_larger_than_the_data(folder):
     run("ds-bench", a, d, *BENCH[:-1], 100, *QUICK)
 
 
+def test_a_damaged_study(folder):
+    study, trial = f"{folder}/study", "trials/000001"
+    space = write(f"{folder}/space.yaml", b"metric: {name: x, goal: maximize}\nparameters: {a: {type: int, low: 1, high: 9}, b: {type: bool}}\n")
+    run("ds-tune", "init", "--space", space, "-o", study)
+    run("ds-tune", "ask", study)
+    run("ds-tune", "tell", study, "--trial", 1, "--value", 0.5)
+    asked = json.load(open(f"{study}/{trial}/ask.json"))
+    cases = {"study.json": ["", "{", "[]", '{"schema": 7}', '{"schema": "ds-study/2"}', '{"schema": "ds-study/1", "space": [], "seed": 1, "sampler": {}}'],
+             f"{trial}/ask.json": ["", "[1]", "{}", json.dumps({**asked, "parameters": {"a": 3}}), json.dumps({**asked, "parameters": {"a": "x", "b": True}}),
+                                   json.dumps({**asked, "parameters": {"a": 3, "b": "green"}}), json.dumps({**asked, "seen": ["x"]})],
+             f"{trial}/result.json": ["", "7", "{}", '{"status": "lost"}', '{"status": "done"}', '{"status": "done", "value": "high"}', '{"status": 1}']}
+    for name, texts in cases.items():
+        whole = open(f"{study}/{name}").read()
+        for text in texts:
+            open(f"{study}/{name}", "w").write(text)
+            for call in (["ds-tune", "status", study], ["ds-tune", "best", study]):
+                fails(call, 3, os.path.dirname(name) if name != "study.json" else name, folder=folder)
+        fails(["ds-tune", "run", "-o", study, "--trials", 2, "--", "ds-train", "-c", "{config}"], 3, study, folder=folder)
+        os.unlink(f"{study}/{name}")
+        os.mkfifo(f"{study}/{name}")
+        fails(["ds-tune", "status", study], 3, name, "is a FIFO", folder=folder)
+        os.unlink(f"{study}/{name}")
+        open(f"{study}/{name}", "w").write(whole)
+    run("ds-tune", "best", study)
+    for place, code, part in ((space, 2, "is a file, expected a folder"), ("/proc/study", 4, "cannot be made"), (f"{space}/study", 4, "cannot be made")):
+        fails(["ds-tune", "run", "--space", space, "-o", place, "--", "ds-train", "-c", "{config}"], code, place, part, folder=folder)
+    fails(["ds-tune", "status", folder], 3, folder, "is no study", folder=folder)
+    fails(["ds-tune", "ask", study], 4, study, "No space left on device", folder=folder,
+          env={"LD_PRELOAD": SHIM, "DS_FAULT": "write:1+:enospc", "DS_FAULT_PATH": folder})
+
+
 def test_names_of_all_kinds(folder):
     net, latin = good(folder), os.fsencode(folder).decode() + "/b\udcff.h5"
     shutil.copy(net, latin)

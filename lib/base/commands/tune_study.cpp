@@ -15,6 +15,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/core/values.h"
 #include "base/core/yaml.h"
 #include "base/io/files.h"
 #include "base/io/holder.h"
@@ -34,6 +35,16 @@ std::string temporary(const std::string& folder) {
   const io::Holder self = io::this_process();
   return fmt::format("{}/.new-{}-{}-{}", folder, self.host, self.pid, count++);
 }
+
+/// Removes a half-made folder, whatever ends its making.
+struct Unfinished {
+  std::string folder;
+  bool done = false;
+  ~Unfinished() {
+    std::error_code code;
+    if (!done) fs::remove_all(folder, code);
+  }
+};
 
 void sync_folder(const std::string& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -55,11 +66,34 @@ bool create_file(const std::string& path, const std::string& text) {
   return made;
 }
 
-Json read_json(const std::string& path) {
+constexpr const char* kDamagedTrial = "the study is damaged; remove this trial's folder";
+constexpr const char* kDamagedStudy = "the study is damaged; begin a new one with this space.yaml";
+
+Json read_json(const std::string& path, const char* hint = kDamagedTrial) {
   const std::string text = io::read_file(path, 64 << 20);
   Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded()) throw Error(Exit::kInput, path, "is no JSON", "the study is damaged; remove this trial's folder");
+  if (json.is_discarded()) throw Error(Exit::kInput, path, "is no JSON", hint);
+  if (!json.is_object()) throw Error(Exit::kInput, path, fmt::format("is {}, expected an object", json.type_name()), hint);
   return json;
+}
+
+/// What a sampler goes by: a number or one of the values for each parameter, and the trials that it was made from.
+void check_ask(const Json& ask, const TuneSpace& space, const std::string& path) {
+  const auto damaged = [&](const std::string& what) { throw Error(Exit::kInput, path, what, kDamagedTrial); };
+  const auto parameters = ask.find("parameters");
+  if (parameters == ask.end() || !parameters->is_object()) damaged("has no parameters");
+  for (const TuneParameter& p : space.parameters) {
+    const auto value = parameters->find(p.path);
+    if (value == parameters->end()) damaged(fmt::format("has no value of '{}'", p.path));
+    const bool fits = p.categorical() ? std::find(p.values.begin(), p.values.end(), *value) != p.values.end() : value->is_number();
+    if (!fits) damaged(fmt::format("has {} for '{}', which is not of the space", value->dump(), p.path));
+  }
+  for (const char* key : {"seen", "pending"}) {
+    const Json list = ask.value(key, Json());
+    if (!list.is_array() || !std::all_of(list.begin(), list.end(), [](const Json& id) { return id.is_number_integer(); }))
+      damaged(fmt::format("has no list of trials '{}'", key));
+  }
+  if (!ask.value("planned", Json()).is_number_integer()) damaged("has no number 'planned'");
 }
 
 bool is_there(const std::string& path) {
@@ -144,16 +178,17 @@ TuneStudy TuneStudy::open(const std::string& folder) {
   if (!tune_study::is_there(path))
     throw Error(Exit::kInput, folder, tune_study::is_there(folder) ? "is no study: it has no study.json" : "no such folder",
                 "ds-tune init or run begins one");
-  const Json json = tune_study::read_json(path);
-  if (json.value("schema", "") != "ds-study/1") throw Error(Exit::kInput, path, fmt::format("schema '{}', expected ds-study/1", json.value("schema", "")));
+  const Json json = tune_study::read_json(path, tune_study::kDamagedStudy);
+  if (const Json schema = json.value("schema", Json()); schema != "ds-study/1")
+    throw Error(Exit::kInput, path, fmt::format("has schema {}, expected ds-study/1", schema.dump()));
   TuneStudy study;
   study.folder_ = folder;
   try {
     study.space_ = TuneSpace::from_json(json.at("space"));
-    study.sampler_ = json.at("sampler");
+    study.sampler_ = json.at("sampler").get<Json::object_t>();
     study.seed_ = json.at("seed").get<std::int64_t>();
   } catch (const Json::exception& e) {
-    throw Error(Exit::kInput, path, fmt::format("is damaged: {}", e.what()));
+    throw Error(Exit::kInput, path, "does not fit: " + core::json_problem(e), tune_study::kDamagedStudy);
   }
   tune_study::sweep(folder + "/trials");
   return study;
@@ -161,7 +196,12 @@ TuneStudy TuneStudy::open(const std::string& folder) {
 
 std::string TuneStudy::trial_folder(std::int64_t id) const { return fmt::format("{}/trials/{:06}", folder_, id); }
 
-Json TuneStudy::ask(std::int64_t id) const { return tune_study::read_json(trial_folder(id) + "/ask.json"); }
+Json TuneStudy::ask(std::int64_t id) const {
+  const std::string path = trial_folder(id) + "/ask.json";
+  Json json = tune_study::read_json(path);
+  tune_study::check_ask(json, space_, path);
+  return json;
+}
 
 std::vector<TuneTrial> TuneStudy::trials() const {
   std::vector<TuneTrial> all;
@@ -171,12 +211,12 @@ std::vector<TuneTrial> TuneStudy::trials() const {
   return all;
 }
 
-TuneTrial TuneStudy::read(std::int64_t id) const {
+TuneTrial TuneStudy::read(std::int64_t id) const try {
   const std::string folder = trial_folder(id);
   TuneTrial trial;
   trial.id = id;
   const Json asked = ask(id);
-  trial.parameters = asked.value("parameters", Json::object());
+  trial.parameters = asked.at("parameters");
   std::int64_t last_end = 0;
   bool result = false;
   for (const std::string& name : tune_study::names_in(folder)) {
@@ -193,8 +233,11 @@ TuneTrial TuneStudy::read(std::int64_t id) const {
   }
   if (result) {
     const Json json = tune_study::read_json(folder + "/result.json");
-    trial.state = json.value("status", "") == "done" ? TuneTrial::State::kDone : TuneTrial::State::kFailed;
-    trial.value = json.contains("value") && json["value"].is_number() ? json["value"].get<double>() : std::nan("");
+    const std::string status = json.at("status").get<std::string>();
+    if (status != "done" && status != "failed")
+      throw Error(Exit::kInput, folder + "/result.json", fmt::format("has status '{}', expected done or failed", status), tune_study::kDamagedTrial);
+    trial.state = status == "done" ? TuneTrial::State::kDone : TuneTrial::State::kFailed;
+    trial.value = status == "done" ? json.at("value").get<double>() : std::nan("");
     trial.reason = json.value("reason", "");
     trial.elapsed_s = json.value("elapsed_s", 0.0);
   } else if (trial.lost > kRequeues) {
@@ -205,6 +248,8 @@ TuneTrial TuneStudy::read(std::int64_t id) const {
     trial.state = TuneTrial::State::kRunning;
   }
   return trial;
+} catch (const Json::exception& e) {
+  throw Error(Exit::kInput, trial_folder(id), "does not fit: " + core::json_problem(e), tune_study::kDamagedTrial);
 }
 
 const TuneTrial* TuneStudy::best(const std::vector<TuneTrial>& trials) const {
@@ -217,6 +262,7 @@ const TuneTrial* TuneStudy::best(const std::vector<TuneTrial>& trials) const {
 bool TuneStudy::add(std::int64_t id, const Json& ask, bool handed_out) const {
   const std::string trials = folder_ + "/trials", own = tune_study::temporary(trials);
   if (::mkdir(own.c_str(), 0777) != 0) tune_study::fail(trials, "cannot be written");
+  tune_study::Unfinished unfinished{own};
   Json text = ask;
   if (handed_out) text["handed_out"] = true;
   io::write_file(own + "/ask.json", text.dump(1) + "\n");
@@ -224,13 +270,8 @@ bool TuneStudy::add(std::int64_t id, const Json& ask, bool handed_out) const {
   if (!handed_out) io::write_file(own + "/claim.1", tune_study::claim_text());
   // A folder is renamed onto nothing or an empty folder, never onto a trial.
   const bool made = ::rename(own.c_str(), trial_folder(id).c_str()) == 0;
-  const int error = errno;
-  if (!made) {
-    std::error_code code;
-    std::filesystem::remove_all(own, code);
-    errno = error;
-    if (error != EEXIST && error != ENOTEMPTY) tune_study::fail(trial_folder(id), "cannot be made");
-  }
+  if (!made && errno != EEXIST && errno != ENOTEMPTY) tune_study::fail(trial_folder(id), "cannot be made");
+  unfinished.done = made;
   tune_study::sync_folder(trials);
   return made;
 }

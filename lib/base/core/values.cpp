@@ -217,6 +217,12 @@ bool is_bool(const Entry& entry) { return std::holds_alternative<bool*>(entry.ta
 
 bool is_list(const Entry& entry) { return entry.target.index() >= 4; }
 
+std::string json_problem(const nlohmann::json::exception& error) {
+  const std::string text = error.what();
+  const std::size_t end = text.find("] ");
+  return text.compare(0, 6, "[json.") == 0 && end != std::string::npos ? text.substr(end + 2) : text;
+}
+
 FieldValue save(const FieldTarget& target) {
   return std::visit([](auto* pointer) { return FieldValue(*pointer); }, target);
 }

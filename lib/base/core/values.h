@@ -40,6 +40,9 @@ std::string entry_text(const Entry& entry);
 bool is_bool(const Entry& entry);
 bool is_list(const Entry& entry);
 
+/// What is wrong with JSON, in words: an exception's text without the library's name and number.
+std::string json_problem(const nlohmann::json::exception& error);
+
 /// A copy of what a target holds, and its way back.
 using FieldValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>, std::vector<double>, std::vector<std::string>>;
 FieldValue save(const FieldTarget& target);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/core/error.h"
+#include "base/core/values.h"
 #include "base/io/files.h"
 
 namespace ds::io::format {
@@ -66,7 +67,7 @@ Json parse_document(const char* text, std::size_t bytes, const std::string& wher
   try {
     return Json::parse(text, text + bytes);
   } catch (const Json::exception& error) {
-    throw Error(Exit::kInput, where, fmt::format("not JSON: {}", error.what()));
+    throw Error(Exit::kInput, where, "is not JSON: " + core::json_problem(error));
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/core/error.h"
 #include "base/core/log.h"
+#include "base/core/values.h"
 #include "engine/train/state.h"
 
 namespace ds::train {
@@ -110,7 +111,7 @@ void Trainer::State::resume() {
   try {
     restore(loaded);
   } catch (const Json::exception& e) {
-    throw Error(Exit::kInput, from, std::string("malformed state: ") + e.what());
+    throw Error(Exit::kInput, from, "malformed state: " + core::json_problem(e), "--resume no begins anew");
   }
   core::info(fmt::format("resumed from {}: epoch {}, step {}", from, this->at.epoch + 1, this->at.step));
 }
