@@ -102,7 +102,10 @@ void ConvertCommand::fields(core::Fields& f) {
   f.add({.name = "diff", .doc = "compare two checkpoints; exit 0 if the models are equal, 5 if not", .flag_only = true}, diff);
   f.add({.name = "verify", .doc = "check what is read; with nothing else to do, compute every digest anew, SHA-256 too", .flag_only = true}, verify);
   f.add({.name = "drop_history", .doc = "leave out the metrics of each epoch", .alias = "drop-history"}, drop_history);
-  f.add({.name = "drop_state", .doc = "leave out optimizer state and float masters, which only further training needs", .alias = "drop-state"}, drop_state);
+  f.add({.name = "drop_state",
+         .doc = "leave out the optimizer's state and the best weights so far, which only going on with a run needs",
+         .alias = "drop-state"},
+        drop_state);
   common.fields(f);
 }
 

@@ -29,7 +29,8 @@ struct Checkpoint {
   Json evaluation;
   Json provenance = Json::array();       ///< one object a step, oldest first
   Json state;                            ///< only in last.h5 and .partial files: position in data, schedule ...
-  /// Not part of the root digest nor of the deployed payload: optimizer state, and float masters of a quantized model ("masters/<tensor>").
+  /// Not part of the root digest nor of the deployed payload: optimizer state ("optim/<parameter>/<name>") and the best weights so far
+  /// ("best/<tensor>").
   std::map<std::string, Array> state_tensors;
   std::string path;                      ///< where it was read from, "" else
   std::string digest;                    ///< root digest of what was read or written, hex SHA-256

@@ -25,18 +25,20 @@ struct LoweringPlan {
 /// Which nodes become int8, and the values whose ranges that needs. `skip`: nodes that stay float.
 LoweringPlan plan_lowering(const graph::Graph& graph, const std::set<std::string>& skip);
 
-/// The int8 model. Weights: s_c = max|w_c| / 127 a channel, symmetric; bias: round(b / (s_x s_c)).
+/// The int8 model of a float one whose BatchNorms are folded. Weights: s_c = max|w_c| / 127 a channel, symmetric; bias: round(b / (s_x s_c)).
+/// `ranges` by value; a chain that lacks one stays float. The result is verified: ds::Error(kInput) would be a fault of the lowering.
 exec::Model lower_to_int8(const exec::Model& model, const LoweringPlan& plan, const std::map<std::string, QParams>& ranges);
 
 /// What a slot of a node sees: the tensor, or its rows [begin, end).
 at::Tensor slot_value(const exec::Model& model, const graph::Slot& slot);
 
-/// s8 codes and scales [O] of a float weight, per output channel (axis 0), round half to even.
+/// s8 codes in -127..127 [O, ...] and float32 scales [O] of a float weight [O, ...], per output channel (axis 0), round half to even.
+/// `bias` [O], or undefined: a channel's scale grows where its bias would not fit 30 bits of x_scale * scale.
 struct QuantizedWeight {
   at::Tensor codes, scale;
 };
 QuantizedWeight quantize_weight(const at::Tensor& weight, const at::Tensor& bias, float x_scale);
-/// s32 of a float bias with scale x_scale * scale[c].
+/// s32 [O] of a float bias [O] with scale x_scale * scale[c].
 at::Tensor quantize_bias(const at::Tensor& bias, float x_scale, const at::Tensor& scale);
 
 }  // namespace ds::compress

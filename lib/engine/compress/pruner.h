@@ -21,7 +21,7 @@ struct PrunePlan {
 
 /// Chooses classes by the settings. Throws ds::Error(kUsage) where nothing can be removed (no heads, all frozen), naming the reasons.
 PrunePlan plan_pruning(const exec::Model& model, const commands::PruneSettings& settings, std::uint64_t seed);
-/// The sliced model.
+/// The sliced model, with tensors of its own. Throws ds::Error(kFailure) where a layer would lose all of its channels.
 exec::Model slice(const exec::Model& model, const graph::Keep& keep);
 /// The masked model: every weight that slicing would remove is zero. Slicing equals masking where no norm averages over channels.
 exec::Model mask(const exec::Model& model, const graph::Keep& keep);

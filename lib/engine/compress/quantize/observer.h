@@ -12,6 +12,7 @@ struct QParams {
   float scale = 1;
   std::int32_t zero_point = 0;
 };
+/// Those that hold [low, high] and 0: scale = (high - low) / 127 (at least 1e-12), zero_point = round(-low / scale).
 QParams make_qparams(double low, double high);
 
 /// Counts of values in equal bins from low to high.
