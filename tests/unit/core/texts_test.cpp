@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "base/core/generate.h"
 #include "sample.h"
 
@@ -43,6 +45,42 @@ TEST_CASE("core: help is short, help-all is whole") {
   CHECK_FALSE(contains(brief, "--memory.limit"));
   options->optim.select("sgd");
   CHECK(contains(help_text(sample::spec(), *options, false), "--optim.momentum"));
+}
+
+TEST_CASE("core: help tells defaults as flags take them, limits with their unit, and which switches are on") {
+  sample::Fixture options;
+  const std::string whole = help_text(sample::spec(), *options, true);
+  CHECK(contains(whole, "sizes to try (default 1,8; at least 1)"));
+  CHECK(contains(whole, "samples a step (default 64; at least 1 samples)"));
+  CHECK(contains(whole, "mixed precision (default auto; one of auto, bf16, off)"));
+  CHECK(contains(whole, "--[no-]shuffle"));
+  CHECK(contains(whole, "--reproducible "));
+  CHECK(contains(whole, "transforms\n"));  // an empty list is no default to speak of
+  options->shuffle = false;
+  options->limit = std::nan("");
+  const std::string other = help_text(sample::spec(), *options, true);
+  CHECK(contains(other, "--shuffle "));
+  CHECK(contains(other, "any number\n"));
+}
+
+TEST_CASE("core: a name that only differs in dashes and underscores is told once") {
+  struct Bench : CommandOptions {
+    std::int64_t bits = 8;
+    void fields(Fields& f) override { f.add({.name = "bit_width", .doc = "of weights", .min = 8, .max = 8, .alias = "bit-width"}, bits); }
+  } bench;
+  const std::string text = help_text(sample::spec(), bench, true);
+  CHECK(contains(text, "--bit-width N"));
+  CHECK_FALSE(contains(text, "--bit_width"));
+  CHECK(contains(text, "of weights (default 8; only 8)"));
+  CHECK_FALSE(contains(completion(sample::spec(), bench, "bash"), "--bit_width"));
+}
+
+TEST_CASE("core: a period ends a sentence of the man page only before a capital letter") {
+  struct Spec : CommandOptions {
+    std::string data;
+    void fields(Fields& f) override { f.add({.name = "data", .doc = "digits, idx:DIR ... (a list). Then more", .required = true}, data); }
+  } spec;
+  CHECK(contains(man_page(sample::spec(), spec), ".TP\n\\fB\\-\\-data\\fR \\fITEXT\\fR\ndigits, idx:DIR ... (a list).\nThen more (required)\n"));
 }
 
 TEST_CASE("core: the man page is a function of the table and escapes what roff would take") {
