@@ -357,6 +357,19 @@ def test_a_full_disk(folder):
     fails(["ds-convert", "--inspect", net, "--record", f"{folder}/r.yaml"], 4, f"{folder}/r.yaml", "No space left on device", folder=folder, env=fault)
 
 
+def test_limits_of_the_process(folder):
+    """A limit on the size of files is as a full disk; one on memory that LibTorch does not fit in is told, too."""
+    net, out = good(folder), f"{folder}/out.h5"
+    limited = lambda limit, call: subprocess.run(["bash", "-c", f'ulimit {limit} && exec "$0" "$@"', *command(*call)], capture_output=True, timeout=120)  # noqa: E731
+    before = sorted(os.listdir(folder))
+    for call in (["ds-convert", net, "-o", out], ["ds-prune", net, *QUICK, "-o", out]):
+        done = limited("-f 4", call)
+        check(done.returncode == 4 and b"cannot be written: File too large" in done.stderr and done.stderr.count(b"\n") == 1, done)
+    done = limited("-v 150000", ["ds-eval", net, *QUICK])
+    check(done.returncode == 4 and done.stderr.startswith(b"ds-eval: error: libds.so: cannot be loaded") and done.stderr.count(b"\n") == 1, done)
+    check(sorted(os.listdir(folder)) == before, os.listdir(folder))
+
+
 def test_a_disk_that_fills_up_during_a_run_leaves_the_last_state(folder):
     call = ["ds-train", "--data", TINY, *NET, "--epochs", 3, *QUICK, "--run-dir", f"{folder}/run"]
     seen = set()

@@ -50,6 +50,8 @@ void install_signals() {
   handle(SIGUSR1, on_save);
   // A reader that went away must not kill a training run: writes report EPIPE instead.
   handle(SIGPIPE, SIG_IGN);
+  // Nor a limit on the size of files: writes report EFBIG.
+  handle(SIGXFSZ, SIG_IGN);
 }
 
 bool stop_requested() { return stop != 0; }

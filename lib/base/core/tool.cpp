@@ -9,8 +9,10 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -114,6 +116,34 @@ std::string visible(const std::string& text) {
 void hold_standard_descriptors() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     if (::fcntl(fd, F_GETFD) == -1) [[maybe_unused]] const int held = ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/// "ds-eval: error: ", for a moment at which there may be no memory to make a text.
+char last_words[64] = "";
+
+/// What nobody can catch: an exception out of a library's start, a destructor or a thread. One line and an exit code, as everything else that
+/// goes wrong, in place of abort().
+[[noreturn]] void end_by_exception() {
+  const auto say = [](const char* text, std::size_t bytes) { [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text, bytes); };
+  const auto end = [&say](const char* text, Exit code) {
+    say(text, std::strlen(text));
+    ::_exit(static_cast<int>(code));
+  };
+  constexpr const char* no_memory = "out of memory; raise the limit of this process (ulimit -v) or use a machine with more\n";
+  say(last_words, std::strlen(last_words));
+  try {
+    if (const std::exception_ptr current = std::current_exception()) std::rethrow_exception(current);
+  } catch (const std::bad_alloc&) {
+    end(no_memory, Exit::kResource);
+  } catch (const std::exception& e) {
+    say("unexpected failure: ", 20);
+    say(e.what(), std::strcspn(e.what(), "\n"));
+    end("\n", Exit::kFailure);
+  } catch (...) {
+    end("unexpected failure\n", Exit::kFailure);
+  }
+  end(no_memory, Exit::kResource);  // there was none for an exception
+  std::abort();
 }
 
 /// Errors with a place in a file look as a compiler's do, so that editors jump to them; others name the tool.
@@ -443,6 +473,8 @@ void CommonOptions::fields(Fields& f) {
 
 int run_tool(const ToolSpec& spec, CommandOptions& options, int argc, char** argv) {
   hold_standard_descriptors();
+  std::snprintf(last_words, sizeof last_words, "%s: error: ", spec.name.c_str());
+  std::set_terminate(end_by_exception);
   return Run(spec, options, argc, argv).run();
 }
 

@@ -28,7 +28,7 @@ int open_or_throw(const std::string& path, int flags) {
   if (::getppid() != parent) ::_exit(75);  // it died before that was asked for
   struct sigaction standard = {};
   standard.sa_handler = SIG_DFL;
-  ::sigaction(SIGPIPE, &standard, nullptr);
+  for (const int ignored : {SIGPIPE, SIGXFSZ}) ::sigaction(ignored, &standard, nullptr);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -26,6 +26,8 @@ void sample_command(const CommandOptions& base, Record& record) {
   if (options.note == "stopped") throw ds::Error(ds::Exit::kStopped, "out.h5.partial", "saved after 3 steps");
   if (options.note == "memory") throw std::bad_alloc();
   if (options.note == "bug") throw std::runtime_error("a bug");
+  if (options.note == "thread") std::thread([] { throw std::runtime_error("two\nlines"); }).join();
+  if (options.note == "thread memory") std::thread([] { throw std::bad_alloc(); }).join();
   if (options.note == "signal") {
     raise(SIGTERM);
     record["stop"] = stop_requested();
@@ -154,6 +156,15 @@ TEST_CASE("core: signals become flags, a second SIGINT ends at once") {
   const auto twice = sample::run({"--note", "twice"});
   CHECK(twice.code == 130);
   CHECK(contains(twice.err, "interrupted a second time"));
+}
+
+TEST_CASE("core: what no handler can catch is one line and an exit code, too") {
+  const auto thread = sample::run({"--note", "thread"});
+  CHECK(thread.code == 1);
+  CHECK(thread.err == "ds-sample: error: unexpected failure: two\n");
+  const auto memory = sample::run({"--note", "thread memory"});
+  CHECK(memory.code == 4);
+  CHECK(contains(memory.err, "ds-sample: error: out of memory; raise"));
 }
 
 TEST_CASE("core: a reader that went away is no error") {
