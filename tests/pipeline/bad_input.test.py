@@ -360,7 +360,8 @@ def test_a_full_disk(folder):
 def test_limits_of_the_process(folder):
     """A limit on the size of files is as a full disk; one on memory that LibTorch does not fit in is told, too."""
     net, out = good(folder), f"{folder}/out.h5"
-    limited = lambda limit, call: subprocess.run(["bash", "-c", f'ulimit {limit} && exec "$0" "$@"', *command(*call)], capture_output=True, timeout=120)  # noqa: E731
+    line = 'ulimit {} && exec "$0" "$@"'
+    limited = lambda limit, call: subprocess.run(["bash", "-c", line.format(limit), *command(*call)], capture_output=True, timeout=120)  # noqa: E731
     before = sorted(os.listdir(folder))
     for call in (["ds-convert", net, "-o", out], ["ds-prune", net, *QUICK, "-o", out]):
         done = limited("-f 4", call)
