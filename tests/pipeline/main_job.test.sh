@@ -49,7 +49,7 @@ PYTHON
 
 echo "the README's commands are those that quickstart.sh runs"
 mkdir -p "$scratch/bin" "$scratch/fake"
-for tool in train tune prune distill quantize bench report; do printf '#!/bin/sh\n' >"$scratch/bin/ds-$tool"; done
+for tool in train tune prune distill quantize bench report; do printf '#!/bin/sh\necho "from $0"\n' >"$scratch/bin/ds-$tool"; done
 for name in cmake ninja; do printf '#!/bin/sh\n' >"$scratch/fake/$name"; done
 chmod +x "$scratch"/bin/* "$scratch"/fake/*
 mkdir "$scratch/build"
@@ -57,7 +57,7 @@ ln -s ../bin "$scratch/build/bin"
 env -u DS_EPOCHS -u DS_TRIALS PATH="$scratch/fake:$PATH" DS_BUILD_DIR="$scratch/build" RUN="$scratch/quick" bash "$source_dir/scripts/quickstart.sh" >"$scratch/printed" 2>&1 ||
   fail "quickstart.sh: $(tail -n 5 "$scratch/printed")"
 grep '^+ ' "$scratch/printed" | sed "s|^+ ||; s|$scratch/quick|runs/quickstart|g" >"$scratch/shown"
-sed -n '/^## The main job/,/^The bench/p' "$source_dir/README.md" | sed -n 's/^    \(ds-.*\)/\1/p' >"$scratch/readme"
+awk '/^## The main job/ { here = 1 } here && /^    ds-/ { print substr($0, 5); begun = 1; next } begun { exit }' "$source_dir/README.md" >"$scratch/readme"
 diff "$scratch/readme" "$scratch/shown" || fail "the README shows other commands than quickstart.sh runs"
 [ "$(wc -l <"$scratch/shown")" = 8 ] || fail "expected 8 commands"
 
