@@ -262,3 +262,17 @@ TEST_CASE("exec: fake-quantized layers round weights a channel and pass the grad
 }
 
 }  // namespace
+
+TEST_CASE("exec: int8 maximum pooling that rounds up is the float one of the same codes") {
+  for (const std::int64_t padding : {0, 1}) {
+    Builder b;
+    const Json pool = {{"kernel", {3, 2}}, {"stride", {2, 3}}, {"padding", {padding, padding}}, {"ceil_mode", true}}, scale = {{"scale", 0.02}, {"zero_point", 60}};
+    const Value codes = b.node("quantize", "codes", {b.input("image", graph::DType::kF32, {Dim::symbol("N"), 3, 10, 8})}, scale);
+    b.output("int8", b.node("dequantize", "int8", {b.node("qmax_pool2d", "q", {codes}, pool)}, scale));
+    b.output("float", b.node("max_pool2d", "float", {b.node("dequantize", "x", {codes}, scale)}, pool));
+    exec::Model model = exec::make_model(b.finish(), 1);
+    const auto outputs = exec::Executor(model).run({uniform({2, 3, 10, 8}, -1, 1, 5)}, {});
+    CHECK(outputs[0].sizes().vec() == std::vector<std::int64_t>{2, 3, padding == 0 ? 5 : 6, 3});
+    CHECK(outputs[0].equal(outputs[1]));
+  }
+}

@@ -108,12 +108,36 @@ TEST_CASE("ops: pooling") {
   CHECK(type_of("max_pool2d", kImage, {{"kernel", {2, 2}}, {"stride", {2, 2}}}) == "float32[N, 6, 4, 4]");
   CHECK(type_of("avg_pool2d", kImage, {{"kernel", {3, 3}}, {"stride", {2, 1}}, {"padding", {1, 0}}}) == "float32[N, 6, 5, 7]");
   CHECK(type_of("global_avg_pool", kImage) == "float32[N, 6, 1, 1]");
+  CHECK(type_of("adaptive_avg_pool2d", {sym("N"), 6, sym("H"), 9}, {{"size", {4, 7}}}) == "float32[N, 6, 4, 7]");
+  CHECK(failure("adaptive_avg_pool2d", kImage, {{"size", {4}}}) == "attribute 'size' has 1 numbers, expected 2: [height, width]");
   CHECK(type_of("mean", kImage, {{"axes", {2, -1}}}) == "float32[N, 6]");
   CHECK(type_of("mean", kImage, {{"axes", {1}}, {"keepdim", true}}) == "float32[N, 1, 9, 9]");
   CHECK(failure("mean", kImage, {{"axes", {1, -3}}}) == "axes has axis -3 twice");
   CHECK(failure("mean", kImage, {{"axes", Json::array()}}) == "axes is empty, expected at least one axis");
   CHECK(failure("max_pool2d", kImage, {{"kernel", {2, 2}}, {"stride", {2, 2}}, {"padding", {2, 0}}}) ==
         "padding is 2, expected at most half of the kernel's 2");
+}
+
+TEST_CASE("ops: pooling that rounds up has PyTorch's windows, in float and int8") {
+  // size, kernel, stride, padding -> windows, from torch.nn.functional.max_pool2d(ceil_mode=True)
+  const std::int64_t cases[][5] = {{9, 2, 2, 0, 5}, {9, 3, 2, 0, 4}, {10, 3, 2, 0, 5}, {2, 3, 2, 0, 1}, {9, 2, 2, 1, 5}, {10, 2, 2, 1, 6},
+                                   {10, 3, 3, 1, 4}, {7, 3, 4, 1, 2}, {9, 3, 1, 1, 9}, {7, 1, 3, 0, 3}, {8, 2, 5, 1, 2}};
+  for (const auto& [size, kernel, stride, padding, windows] : cases) {
+    CAPTURE(size);
+    CAPTURE(kernel);
+    CAPTURE(stride);
+    CAPTURE(padding);
+    Json attrs = {{"kernel", {kernel, kernel}}, {"stride", {stride, stride}}, {"padding", {padding, padding}}, {"ceil_mode", true}};
+    const std::string w = std::to_string(windows);
+    CHECK(type_of("max_pool2d", {sym("N"), 6, size, size}, attrs) == "float32[N, 6, " + w + ", " + w + "]");
+    CHECK(type_of("qmax_pool2d", {{DType::kU8, {sym("N"), 6, size, size}}}, attrs) == "uint8[N, 6, " + w + ", " + w + "]");
+    const ValueType open = infer_types(one("max_pool2d", {f32({sym("N"), 6, sym("H"), 9})}, attrs)).at("node");
+    CHECK(open.dims[2].evaluate({{"H", size}}) == windows);
+  }
+  const Json three = {{"kernel", {3, 3}}, {"stride", {2, 2}}};
+  CHECK(type_of("max_pool2d", kImage, three) == "float32[N, 6, 4, 4]");
+  CHECK(failure("max_pool2d", {sym("N"), 6, 1, 1}, {{"kernel", {3, 3}}, {"stride", {2, 2}}, {"ceil_mode", true}}) ==
+        "a window of 3 does not fit into 1 + 2 * 0 (size and padding)");
 }
 
 TEST_CASE("ops: elementwise ops broadcast, unknown sizes too") {

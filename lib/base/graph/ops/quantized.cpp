@@ -238,6 +238,7 @@ class QPool2d : public Op {
       attrs = {{"kernel", AttrType::kInts, nullptr, 1, 4096},
                {"stride", AttrType::kInts, nullptr, 1, 4096},
                {"padding", AttrType::kInts, {0, 0}, 0, 4096}};
+    if (!average) attrs.push_back({"ceil_mode", AttrType::kBool, false});
     if (!average) return;
     if (!global) attrs.push_back({"count_include_pad", AttrType::kBool, true});
     for (AttrSpec spec : {scale("x_"), zero_point("x_"), scale("y_"), zero_point("y_")}) attrs.push_back(std::move(spec));
@@ -254,7 +255,7 @@ class QPool2d : public Op {
     const auto kernel = pair(view, "kernel"), stride = pair(view, "stride"), padding = pair(view, "padding");
     for (std::size_t i = 0; i < 2; ++i) {
       if (2 * padding[i] > kernel[i]) view.fail(fmt::format("padding is {}, expected at most half of the kernel's {}", padding[i], kernel[i]));
-      type.dims[2 + i] = window(view, type.dims[2 + i], kernel[i], stride[i], padding[i]);
+      type.dims[2 + i] = window(view, type.dims[2 + i], kernel[i], stride[i], padding[i], 1, !average_ && view.b("ceil_mode"));
     }
     return {type};
   }

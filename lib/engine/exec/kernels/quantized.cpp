@@ -194,14 +194,18 @@ std::unique_ptr<Kernel> pool(const graph::NodeView& v, bool average, bool global
     p.x_zero = std::int32_t(v.i("x_zero_point")), p.y_zero = std::int32_t(v.i("y_zero_point"));
     p.ratio = float(v.f("x_scale") / v.f("y_scale"));
   }
-  return kernel([p, average, global](StepArgs& a) {
+  // How far the last window may stick out, as in graph::opset::window.
+  const bool ceil = !average && v.b("ceil_mode");
+  const std::int64_t beyond_h = ceil ? std::min(p.stride_h - 1, p.kernel_h - p.pad_h - 1) : 0;
+  const std::int64_t beyond_w = ceil ? std::min(p.stride_w - 1, p.kernel_w - p.pad_w - 1) : 0;
+  return kernel([p, average, global, beyond_h, beyond_w](StepArgs& a) {
     simd::Int8Pool pool = p;
     const at::Tensor x = in_order(a.in());
     pool.x = x.const_data_ptr<std::uint8_t>();
     pool.channels = x.size(1), pool.height = x.size(2), pool.width = x.size(3);
     if (global) pool.kernel_h = pool.height, pool.kernel_w = pool.width;
-    pool.out_height = (pool.height + 2 * pool.pad_h - pool.kernel_h) / pool.stride_h + 1;
-    pool.out_width = (pool.width + 2 * pool.pad_w - pool.kernel_w) / pool.stride_w + 1;
+    pool.out_height = (pool.height + 2 * pool.pad_h + beyond_h - pool.kernel_h) / pool.stride_h + 1;
+    pool.out_width = (pool.width + 2 * pool.pad_w + beyond_w - pool.kernel_w) / pool.stride_w + 1;
     at::Tensor y = empty_in_order({x.size(0), pool.channels, pool.out_height, pool.out_width}, at::kByte);
     pool.y = y.mutable_data_ptr<std::uint8_t>();
     const auto run = average ? simd::kernels().int8->avg_pool : simd::kernels().int8->max_pool;
@@ -227,7 +231,7 @@ std::unique_ptr<Kernel> fake_conv2d(const BindContext& c) {
   const graph::NodeView& v = c.view;
   return kernel([stride = v.ints("stride"), padding = v.ints("padding"), dilation = v.ints("dilation"), groups = v.i("groups")](StepArgs& a) {
     const at::Tensor w = fake_quantize_weight(a.slot(0));
-    a.out(at::convolution(a.in().to(w.scalar_type()), w, a.slot(1), stride, padding, dilation, /*transposed=*/false, {0, 0}, groups));
+    a.out(at::convolution(padding.around(a.in().to(w.scalar_type())), w, a.slot(1), stride, padding.rest(), dilation, /*transposed=*/false, {0, 0}, groups));
   });
 }
 
