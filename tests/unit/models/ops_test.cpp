@@ -140,6 +140,18 @@ TEST_CASE("ops: pooling that rounds up has PyTorch's windows, in float and int8"
         "a window of 3 does not fit into 1 + 2 * 0 (size and padding)");
 }
 
+TEST_CASE("ops: a convolution's padding may differ at opposite sides") {
+  const Json attrs = {{"out_channels", 4}, {"kernel", {3, 2}}, {"stride", {2, 1}}, {"padding", {0, 1, 1, 3}}};
+  CHECK(type_of("conv2d", {sym("N"), 6, 8, 9}, attrs) == "float32[N, 4, 4, 12]");  // (8 + 0 + 1 - 3) / 2 + 1, 9 + 1 + 3 - 2 + 1
+  CHECK(infer_types(one("conv2d", {f32({sym("N"), 6, sym("H"), 9})}, attrs)).at("node").dims[2].evaluate({{"H", 8}}) == 4);
+  CHECK(type_of("fake_conv2d", {sym("N"), 6, 8, 9}, attrs) == "float32[N, 4, 4, 12]");
+  Json q = attrs;
+  q["x_scale"] = 0.1;
+  CHECK(type_of("qconv2d", {{DType::kU8, {sym("N"), 6, 8, 9}}}, q) == "uint8[N, 4, 4, 12]");
+  CHECK(failure("conv2d", kImage, {{"out_channels", 4}, {"kernel", {3, 3}}, {"padding", {1, 1, 1}}}) ==
+        "attribute 'padding' has 3 numbers, expected 2 or 4: [height, width] or [top, left, bottom, right]");
+}
+
 TEST_CASE("ops: elementwise ops broadcast, unknown sizes too") {
   CHECK(type_of("add", {f32(kTokens), f32({1, sym("S"), 8})}) == "float32[N, S, 8]");
   CHECK(type_of("mul", {f32({8}), f32(kTokens)}) == "float32[N, S, 8]");
@@ -148,7 +160,7 @@ TEST_CASE("ops: elementwise ops broadcast, unknown sizes too") {
   CHECK(failure("add", {f32({sym("N")}), f32({3})}).find("cannot be broadcast: N against 3") != std::string::npos);
   CHECK(failure("mul", {f32({3}), {DType::kF64, {3}}}) == "inputs are float32[3] and float64[3], expected one type of number");
   CHECK(failure("add", {f32({3})}) == "has 1 inputs, expected 2");
-  for (const char* op : {"relu", "sigmoid", "tanh", "silu", "hardswish", "gelu", "softmax", "identity"})
+  for (const char* op : {"relu", "relu6", "sigmoid", "hardsigmoid", "tanh", "silu", "hardswish", "gelu", "softmax", "identity"})
     CHECK(type_of(op, kTokens) == "float32[N, S, 8]");
   CHECK(type_of("identity", {{DType::kI64, {3}}}) == "int64[3]");
   CHECK(failure("relu", {{DType::kI64, {3}}}) == "input 0 is int64[3], expected a float type");
@@ -187,6 +199,11 @@ TEST_CASE("ops: changes of shape, with unknown sizes") {
   CHECK(failure("reshape", kTokens, {{"shape", {-1, -1}}}) == "shape [-1, -1] has more than one -1");
   CHECK(failure("reshape", kTokens, {{"shape", {0, 0, 8, 0}}}).find("copies axis 3, which") != std::string::npos);
   CHECK(type_of("permute", kImage, {{"dims", {0, 2, 3, 1}}}) == "float32[N, 9, 9, 6]");
+  CHECK(type_of("reorder", {sym("N"), 3, sym("H")}, {{"axis", 1}, {"order", {2, 0, 1}}}) == "float32[N, 3, H]");
+  CHECK(failure("reorder", {sym("N"), 3}, {{"axis", 1}, {"order", {2, 0}}}) == "order has 2 numbers, expected 3 (axis 1 of float32[N, 3])");
+  CHECK(failure("reorder", {sym("N"), 3}, {{"axis", 1}, {"order", {2, 0, 2}}}) == "order has 2 twice, expected each of 0 to 2 once");
+  CHECK(failure("reorder", {sym("N"), 3}, {{"axis", 1}, {"order", {2, 0, 3}}}) == "order has 3, expected each of 0 to 2 once");
+  CHECK(failure("reorder", {sym("N"), 3}, {{"axis", 0}, {"order", {0}}}).find("must be known") != std::string::npos);
   CHECK(failure("permute", kImage, {{"dims", {0, 2, 2, 1}}}) == "dims [0, 2, 2, 1] are not an order of the axes of float32[N, 6, 9, 9]");
 }
 

@@ -39,6 +39,14 @@ std::vector<std::int64_t> pair(const NodeView& view, const std::string& name) {
   return values;
 }
 
+std::vector<std::int64_t> sides(const NodeView& view, const std::string& name) {
+  std::vector<std::int64_t> values = view.ints(name);
+  if (values.size() == 2) return {values[0], values[1], values[0], values[1]};
+  if (values.size() != 4)
+    view.fail(fmt::format("attribute '{}' has {} numbers, expected 2 or 4: [height, width] or [top, left, bottom, right]", name, values.size()));
+  return values;
+}
+
 Dim window(const NodeView& view, const Dim& size, std::int64_t kernel, std::int64_t stride, std::int64_t padding, std::int64_t dilation,
            bool ceil) {
   const std::int64_t reach = dilation * (kernel - 1) + 1;

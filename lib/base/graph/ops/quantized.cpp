@@ -100,11 +100,11 @@ class QConv2d : public Op {
 
   std::vector<ValueType> infer(const NodeView& view) const override {
     const Sizes s = sizes(view);
-    const auto stride = pair(view, "stride"), padding = pair(view, "padding"), dilation = pair(view, "dilation");
+    const auto stride = pair(view, "stride"), padding = sides(view, "padding"), dilation = pair(view, "dilation");
     const ValueType& x = view.input();
     const ValueType y{result_type(view),
-                      {x.dims[0], s.out, window(view, x.dims[2], s.kernel[0], stride[0], padding[0], dilation[0]),
-                       window(view, x.dims[3], s.kernel[1], stride[1], padding[1], dilation[1])}};
+                      {x.dims[0], s.out, window(view, x.dims[2] + Dim(padding[2] - padding[0]), s.kernel[0], stride[0], padding[0], dilation[0]),
+                       window(view, x.dims[3] + Dim(padding[3] - padding[1]), s.kernel[1], stride[1], padding[1], dilation[1])}};
     if (view.inputs().size() > 1) require_u8(view, 1), require_same(view, y, view.input(1));
     return {y};
   }
