@@ -201,6 +201,33 @@ def test_kinds_of_pictures_at_the_models_size(folder):
     check(one != other and max(abs(a - b) for a, b in zip(one, other)) < 0.25 * spread, one, other)
 
 
+def test_a_folder_of_pictures_is_data_and_the_same_pictures_are_predicted_alike(folder):
+    """Trained, evaluated and predicted from files alone; the test pictures are larger than the model's size, and one is not square."""
+    names = digits(folder)
+    labels = open(os.path.join(HOME, "data/digits/test-labels-idx1-ubyte"), "rb").read()[8:]
+    tests = []
+    for i, name in enumerate(names):
+        split, word = ("train" if i < 300 else "test"), f"digit {labels[i]}"
+        os.makedirs(f"{folder}/set/{split}/{word}", exist_ok=True)
+        path = f"{folder}/set/{split}/{word}/{i:04}.png"
+        if split == "test":
+            pixels = open(f"{IMAGES}/scene.png", "rb").read() if i == 300 else png(20, 24, bytes((i * 7 + p * 5) % 256 for p in range(480)))
+            tests.append(write(path, pixels))
+        else:
+            os.rename(name, path)
+    data, net = "folder:set?size=8,channels=1", f"{folder}/set.h5"
+    run("ds-train", "--data", data, "--model", "mlp", "--epochs", 1, "-o", net, *SMALL, cwd=folder)
+    # From another folder: the checkpoint knows where its data are.
+    run("ds-eval", net, "--predictions", f"{folder}/p.csv", *SMALL, cwd="/")
+    rows, found = list(csv.DictReader(open(f"{folder}/p.csv"))), lines(run("ds-predict", net, *sorted(tests), *SMALL))
+    check(len(rows) == len(found) == len(tests) > 60, len(rows), len(found))
+    for row, line in zip(rows, found):
+        check(line["labels"][0] == f"digit {row['prediction']}" and os.path.dirname(line["input"]).endswith(row["label"]), line, row)
+        check(abs(line["scores"][0] - float(row["confidence"])) < 2e-6, line, row)
+    write(f"{folder}/set/train/digit 3/cut.png", open(tests[0], "rb").read()[:-20])
+    refused(run("ds-eval", net, *SMALL, expect=3), "digit 3/cut.png: is truncated")
+
+
 def test_models_that_do_not_fit(folder):
     good, net = digits(folder)[0], model(folder)
     refused(run("ds-predict", net, expect=2), "INPUT")

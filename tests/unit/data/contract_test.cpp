@@ -47,6 +47,10 @@ struct Sets : Folder {
     };
     for (int k = 1; k <= 5; ++k) write("cifar10/data_batch_" + std::to_string(k) + ".bin", records(20, 10, false));
     write("cifar10/test_batch.bin", records(20, 10, false));
+    for (const std::string place : {"train/a", "train/b", "val/b", "test/a", "test/b"}) {
+      std::filesystem::create_directories(path() + "/folder/" + place);
+      for (const char* name : {"rgb8.png", "rgba8.png", "palette8.png"}) golden_picture(name, "folder/" + place + "/" + name);
+    }
     write("cifar100/train.bin", records(200, 100, true));
     write("cifar100/test.bin", records(100, 100, true));
   }
