@@ -139,7 +139,7 @@ def convnext():
 
 # One small member a family, on small images: each takes the test under two seconds. The names and shapes of their tensors are make_zoo.py's matter.
 ZOO = {
-    "alexnet": ("alexnet", {"hidden": 64}, [2, 3, 96, 64], lambda: small("alexnet", [(1, 9216, 64), (4, 64, 64), (6, 64, 10)])),
+    "alexnet": ("alexnet", {"hidden_features": 64}, [2, 3, 96, 64], lambda: small("alexnet", [(1, 9216, 64), (4, 64, 64), (6, 64, 10)])),
     "convnext_tiny": ("convnext_tiny", {"width": 16}, [2, 3, 64, 32], convnext),
     "densenet121": ("densenet121", {}, [2, 3, 64, 64], lambda: small("densenet121")),
     "efficientnet_b0": ("efficientnet_b0", {}, [2, 3, 64, 40], lambda: small("efficientnet_b0")),
@@ -158,8 +158,8 @@ ZOO = {
     "shufflenet_v2_x0_5": ("shufflenet_v2_x0_5", {}, [2, 3, 64, 48], lambda: small("shufflenet_v2_x0_5")),
     "squeezenet1_0": ("squeezenet1_0", {}, [2, 3, 64, 70], lambda: small("squeezenet1_0")),
     "squeezenet1_1": ("squeezenet1_1", {}, [2, 3, 64, 72], lambda: small("squeezenet1_1")),
-    "vgg11": ("vgg11", {"hidden": 64}, [2, 3, 64, 96], lambda: small("vgg11", [(0, 25088, 64), (3, 64, 64), (6, 64, 10)])),
-    "vgg11_bn": ("vgg11_bn", {"hidden": 64}, [2, 3, 32, 32], lambda: small("vgg11_bn", [(0, 25088, 64), (3, 64, 64), (6, 64, 10)])),
+    "vgg11": ("vgg11", {"hidden_features": 64}, [2, 3, 64, 96], lambda: small("vgg11", [(0, 25088, 64), (3, 64, 64), (6, 64, 10)])),
+    "vgg11_bn": ("vgg11_bn", {"hidden_features": 64}, [2, 3, 32, 32], lambda: small("vgg11_bn", [(0, 25088, 64), (3, 64, 64), (6, 64, 10)])),
 }
 
 

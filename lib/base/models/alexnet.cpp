@@ -6,10 +6,10 @@
 namespace ds::models::alexnet {
 
 struct Options : ArchOptions {
-  std::int64_t hidden = 4096;
+  std::int64_t hidden_features = 4096;
   void fields(core::Fields& f) override {
     ArchOptions::fields(f);
-    f.add({.name = "hidden", .doc = "features of the two hidden linear layers", .min = 1, .max = 1 << 20}, hidden);
+    f.add({.name = "hidden_features", .doc = "features of the two hidden linear layers", .min = 1, .max = 1 << 20}, hidden_features);
   }
 };
 
@@ -33,8 +33,8 @@ graph::Graph build(const core::Options& base) {
   conv(256, 3, 1, 1);
   pool();
   x = b.flatten("flatten", adaptive_avg_pool(b, "avgpool", x, 6));
-  x = b.relu("classifier.2", b.linear("classifier.1", dropout(b, "classifier.0", x, o, 0.5), o.hidden));
-  x = b.relu("classifier.5", b.linear("classifier.4", dropout(b, "classifier.3", x, o, 0.5), o.hidden));
+  x = b.relu("classifier.2", b.linear("classifier.1", dropout(b, "classifier.0", x, o, 0.5), o.hidden_features));
+  x = b.relu("classifier.5", b.linear("classifier.4", dropout(b, "classifier.3", x, o, 0.5), o.hidden_features));
   b.output("logits", b.linear("classifier.6", x, o.num_classes));
   return b.finish();
 }

@@ -8,10 +8,10 @@
 namespace ds::models::vgg {
 
 struct Options : ArchOptions {
-  std::int64_t hidden = 4096;
+  std::int64_t hidden_features = 4096;
   void fields(core::Fields& f) override {
     ArchOptions::fields(f);
-    f.add({.name = "hidden", .doc = "features of the two hidden linear layers", .min = 1, .max = 1 << 20}, hidden);
+    f.add({.name = "hidden_features", .doc = "features of the two hidden linear layers", .min = 1, .max = 1 << 20}, hidden_features);
   }
 };
 
@@ -34,8 +34,8 @@ graph::Graph make(const core::Options& base, const Depths& depths, bool norm) {
     x = b.max_pool2d(name(), x, 2, 2);
   }
   x = b.flatten("flatten", adaptive_avg_pool(b, "avgpool", x, 7));
-  x = dropout(b, "classifier.2", b.relu("classifier.1", b.linear("classifier.0", x, o.hidden)), o, 0.5);
-  x = dropout(b, "classifier.5", b.relu("classifier.4", b.linear("classifier.3", x, o.hidden)), o, 0.5);
+  x = dropout(b, "classifier.2", b.relu("classifier.1", b.linear("classifier.0", x, o.hidden_features)), o, 0.5);
+  x = dropout(b, "classifier.5", b.relu("classifier.4", b.linear("classifier.3", x, o.hidden_features)), o, 0.5);
   b.output("logits", b.linear("classifier.6", x, o.num_classes));
   graph::Graph graph = b.finish();
   init_convs_fan_out(graph);
