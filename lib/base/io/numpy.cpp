@@ -264,7 +264,8 @@ void write_npz(const std::string& path, const TensorFile& file, bool overwrite) 
 
 void write_npy(const std::string& path, const TensorFile& file, bool overwrite) {
   if (file.tensors.size() != 1) throw Error(Exit::kUsage, path, fmt::format("{} tensors, .npy holds one", file.tensors.size()), "write .npz");
-  const auto& [name, array] = *file.tensors.begin();
+  const std::string& name = file.tensors.begin()->first;
+  const Array& array = file.tensors.begin()->second;
   if (array.dtype == DType::kBF16) throw Error(Exit::kUsage, "tensor '" + name + "'", "bfloat16 has no place in .npy", "write .npz");
   const std::string header = npy_header(array, name);
   replace_file(path, overwrite, [&](Sink& sink) {
