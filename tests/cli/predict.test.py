@@ -228,6 +228,32 @@ def test_a_folder_of_pictures_is_data_and_the_same_pictures_are_predicted_alike(
     refused(run("ds-eval", net, *SMALL, expect=3), "digit 3/cut.png: is truncated")
 
 
+def test_a_table_is_data_and_its_columns_are_known_by_name(folder):
+    def table(path, columns):
+        with open(path, "w") as file:
+            file.write(",".join(columns) + "\n")
+            for i in range(200):
+                row = {"a": i % 7, "b": (i * 5) % 11, "class": "low" if i % 7 < 4 else "high", "c": (i * 3) % 13}
+                file.write(",".join(str(row[column if column in row else "c"]) for column in columns) + "\n")
+        return path
+
+    table(f"{folder}/t.csv", ["a", "b", "class"])
+    net = f"{folder}/table.h5"
+    call = ["--data", "csv:t.csv?target=class", "--model", "mlp", "--epochs", 30, "--batch-size", 16, "-o", net, "--format", "json", *SMALL]
+    trained = run("ds-train", *call, cwd=folder).record["metrics"]
+    check(trained["test_top1"] > 0.9, trained)
+    found = run("ds-eval", net, "--format", "json", *SMALL, cwd="/").record
+    check(found["metrics"]["test_top1"] == trained["test_top1"] and found["labels"] == ["high", "low"], found)
+    # Another order of columns is another file of the same data; another column in the place of one is not.
+    other = run("ds-eval", net, "--data", "csv:" + table(f"{folder}/o.csv", ["class", "b", "a"]) + "?target=class", "--split", "train", *SMALL)
+    check("train_top1" in other.out, other.out)
+    strange = "csv:" + table(f"{folder}/s.csv", ["a", "z", "class"]) + "?target=class"
+    refused(run("ds-eval", net, "--data", strange, *SMALL, expect=3), 'takes columns ["a","b"]', 'has ["a","z"]')
+    run("ds-quantize", net, "-o", f"{folder}/int8.h5", *SMALL)
+    run("ds-report", net, f"{folder}/int8.h5", "-o", f"{folder}/r.html", "-q")
+    refused(run("ds-predict", net, digits(folder)[0], *SMALL, expect=3), 'kind "table", expected "image"')
+
+
 def test_models_that_do_not_fit(folder):
     good, net = digits(folder)[0], model(folder)
     refused(run("ds-predict", net, expect=2), "INPUT")

@@ -98,6 +98,8 @@ class Predictor {
     if (preprocessing_.is_null())
       throw Error(Exit::kInput, file, "has no preprocessing, which says how a picture is brought to the model's size", "name a checkpoint of ds-train");
     const data::Pixels pixels(preprocessing_, where);
+    if (preprocessing_.value("kind", "image") != "image")
+      throw Error(Exit::kInput, where, fmt::format("kind {}, expected \"image\": inputs are pictures", preprocessing_["kind"].dump()));
     fit_ = io::fit_of(preprocessing_, where);
     const graph::Graph& graph = opened.model.graph;
     const auto& dims = graph.inputs.at(0).type.dims;
