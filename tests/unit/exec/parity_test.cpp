@@ -1,4 +1,5 @@
 // The executor in float64 against PyTorch's own nets: tests/golden/make_parity.py wrote the files and states the formula of the weights.
+#include <ATen/Parallel.h>
 #include <ATen/ops/from_blob.h>
 #include <doctest/doctest.h>
 
@@ -47,9 +48,17 @@ at::Tensor weights(const graph::TensorSpec& spec) {
   return tensor(std::move(u), spec.shape);
 }
 
+/// On a loaded machine the threads of these many small steps wait for each other longer than they work.
+struct OneThread {
+  int before = at::get_num_threads();
+  OneThread() { at::set_num_threads(1); }
+  ~OneThread() { at::set_num_threads(before); }
+};
+
 }  // namespace
 
 TEST_CASE("parity: outputs equal PyTorch's in float64") {
+  const OneThread one;
   std::set<std::string> archs;
   for (const auto& entry : std::filesystem::directory_iterator(DS_SOURCE_DIR "/tests/golden/parity")) {
     CAPTURE(entry.path().string());

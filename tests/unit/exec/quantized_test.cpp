@@ -133,7 +133,8 @@ TEST_CASE("exec: int8 convolutions whose padding differs at opposite sides equal
     const std::int64_t top = kernel == 1 ? 0 : kernel / 2 - 1, bottom = top + 2, left = kernel / 2, right = left + 1;
     const auto net = [&](std::int64_t height, std::int64_t width, const Json& padding) {
       Builder b;
-      const Value x = b.node("quantize", "x", {b.input("image", graph::DType::kF32, {Dim::symbol("N"), 8, height, width})}, {{"scale", 0.02}, {"zero_point", 60}});
+      const Value image = b.input("image", graph::DType::kF32, {Dim::symbol("N"), 8, height, width});
+      const Value x = b.node("quantize", "x", {image}, {{"scale", 0.02}, {"zero_point", 60}});
       Json attrs = scales(conv_attrs(out, kernel, 0, groups, false), 0.02, 60, 0.05, 64);
       attrs["padding"] = padding, attrs["stride"] = {stride, stride};
       b.output("y", b.node("qconv2d", "c", {x}, attrs));

@@ -16,7 +16,8 @@ using namespace ds;
 namespace {
 
 /// Hidden layers of 100 million weights, and depthwise 7x7 convolutions that float64 has no fast kernel for, are of no use here.
-const std::map<std::string, graph::Json> kSmaller = {{"alexnet", {{"hidden_features", 32}}}, {"convnext_tiny", {{"width", 16}}}, {"vgg11", {{"hidden_features", 32}}}};
+const std::map<std::string, graph::Json> kSmaller = {
+    {"alexnet", {{"hidden_features", 32}}}, {"convnext_tiny", {{"width", 16}}}, {"vgg11", {{"hidden_features", 32}}}};
 
 at::Tensor wave(const std::vector<std::int64_t>& shape, double step) {
   std::int64_t n = 1;
