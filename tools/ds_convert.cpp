@@ -4,12 +4,16 @@ int main(int argc, char** argv) {
   ds::commands::ConvertCommand options;
   return ds::core::run_tool(
       {.name = "ds-convert",
-       .summary = "look at, compare, check and rewrite checkpoints",
+       .summary = "look at, compare, check and convert checkpoints",
        .description = "Shows what a checkpoint holds and how it came to be, finds where two differ, computes all digests anew, or writes a checkpoint "
-                      "again without what is not needed any more.",
+                      "again without what is not needed any more. By the extensions of input and output it converts to and from the weights of other "
+                      "programs. What it wrote so comes back as the same model; weights from elsewhere need --arch. Every conversion is read back and "
+                      "compared bit for bit.",
        .examples = {{"ds-convert model.h5 --inspect --format table", "sizes, tensors and the chain of commands that made it"},
                     {"ds-convert --diff a.h5 b.h5", "exit 0 if the models are equal, 5 if not"},
                     {"ds-convert --verify *.h5", "every digest anew, SHA-256 too"},
+                    {"ds-convert model.h5 -o model.safetensors", "for other programs"},
+                    {"ds-convert resnet18.safetensors --arch resnet18 --labels names.txt -o model.h5", "weights from elsewhere"},
                     {"ds-convert last.h5 --drop-state -o model.h5", "without the optimizer's state"}},
        .see_also = {"ds-train(1)", "ds-checkpoint(5)"},
        .command = "convert",

@@ -2,7 +2,8 @@
 """Writes tests/golden/parity/*.json: outputs of PyTorch's own nets in float64, for tests/unit/exec/parity_test.cpp.
 
 Run by hand when an architecture is added; the files are kept:
-    python3 -m venv venv && venv/bin/pip install torch==2.11.0 torchvision==0.26.0 && venv/bin/python tests/golden/make_parity.py [NAME ...]
+    python3 -m venv venv && venv/bin/pip install torch==2.11.0 torchvision==0.26.0 timm==1.0.31 efficientnet_lite_pytorch==0.1.0
+    venv/bin/python tests/golden/make_parity.py [NAME ...]
 
 Weights and inputs come from a formula, so that no file has to carry them:
     seed = FNV-1a (64 bit) of the tensor's name, u(i) = 2 * (splitmix64(seed + i) >> 11) / 2^53 - 1 for element i in row-major order
@@ -18,6 +19,7 @@ import sys
 import numpy as np
 import torch
 import torchvision
+from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 
 FOLDER = pathlib.Path(__file__).parent / "parity"
@@ -117,15 +119,59 @@ NETS = {
     "vit_b_16": ("vit_b_16", {}, [2, 3, 32, 32], lambda: vit(32, 16, 768, 12)),
 }
 
+def small(name, classifier=None, **options):
+    """torchvision's net of that name for 10 classes, with the hidden linear layers of `classifier` = [(place, inputs, outputs)] made smaller."""
+    net = torchvision.models.get_model(name, num_classes=10, **options)
+    for place, inputs, outputs in classifier or []:
+        net.classifier[place] = nn.Linear(inputs, outputs)
+    return net
+
+
+def lite(name):
+    """With padding that follows the size of the image, as that of the graph does."""
+    return EfficientNet.from_name(name, num_classes=10, image_size=None)
+
+
+def convnext():
+    stages = [(16, 32, 3), (32, 64, 3), (64, 128, 9), (128, None, 3)]
+    return torchvision.models.ConvNeXt([torchvision.models.convnext.CNBlockConfig(*stage) for stage in stages], num_classes=10)
+
+
+# One small member a family, on small images: each takes the test under two seconds. The names and shapes of their tensors are make_zoo.py's matter.
+ZOO = {
+    "alexnet": ("alexnet", {"hidden_features": 64}, [2, 3, 96, 64], lambda: small("alexnet", [(1, 9216, 64), (4, 64, 64), (6, 64, 10)])),
+    "convnext_tiny": ("convnext_tiny", {"width": 16}, [2, 3, 64, 32], convnext),
+    "densenet121": ("densenet121", {}, [2, 3, 64, 64], lambda: small("densenet121")),
+    "efficientnet_b0": ("efficientnet_b0", {}, [2, 3, 64, 40], lambda: small("efficientnet_b0")),
+    "efficientnet_lite0": ("efficientnet_lite0", {}, [2, 3, 50, 64], lambda: lite("efficientnet-lite0")),
+    "efficientnet_v2_s": ("efficientnet_v2_s", {}, [1, 3, 32, 48], lambda: small("efficientnet_v2_s")),
+    "googlenet": ("googlenet", {}, [2, 3, 72, 64], lambda: small("googlenet", aux_logits=False, init_weights=False)),
+    "inception_v3": ("inception_v3", {}, [2, 3, 80, 96], lambda: small("inception_v3", aux_logits=False, init_weights=False)),
+    "mnasnet0_5": ("mnasnet0_5", {}, [2, 3, 64, 64], lambda: small("mnasnet0_5")),
+    "mnasnet1_3": ("mnasnet1_3", {}, [2, 3, 32, 32], lambda: small("mnasnet1_3")),
+    "mobilenet_v2": ("mobilenet_v2", {}, [2, 3, 64, 48], lambda: small("mobilenet_v2")),
+    "mobilenet_v3_large": ("mobilenet_v3_large", {}, [2, 3, 64, 48], lambda: small("mobilenet_v3_large")),
+    "mobilenet_v3_small": ("mobilenet_v3_small", {}, [2, 3, 64, 48], lambda: small("mobilenet_v3_small")),
+    "regnet_x_400mf": ("regnet_x_400mf", {}, [2, 3, 32, 48], lambda: small("regnet_x_400mf")),
+    "regnet_y_400mf": ("regnet_y_400mf", {}, [2, 3, 64, 48], lambda: small("regnet_y_400mf")),
+    "resnext50_32x4d": ("resnext50_32x4d", {}, [2, 3, 32, 32], lambda: small("resnext50_32x4d")),
+    "shufflenet_v2_x0_5": ("shufflenet_v2_x0_5", {}, [2, 3, 64, 48], lambda: small("shufflenet_v2_x0_5")),
+    "squeezenet1_0": ("squeezenet1_0", {}, [2, 3, 64, 70], lambda: small("squeezenet1_0")),
+    "squeezenet1_1": ("squeezenet1_1", {}, [2, 3, 64, 72], lambda: small("squeezenet1_1")),
+    "vgg11": ("vgg11", {"hidden_features": 64}, [2, 3, 64, 96], lambda: small("vgg11", [(0, 25088, 64), (3, 64, 64), (6, 64, 10)])),
+    "vgg11_bn": ("vgg11_bn", {"hidden_features": 64}, [2, 3, 32, 32], lambda: small("vgg11_bn", [(0, 25088, 64), (3, 64, 64), (6, 64, 10)])),
+}
+
 
 def main():
     torch.set_default_dtype(torch.float64)
     FOLDER.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or NETS:
-        arch, options, shape, make = NETS[name]
+    for name in sys.argv[1:] or [*NETS, *ZOO]:
+        arch, options, shape, make = (NETS | ZOO)[name]
         net = make().eval()
         state = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
-        net.load_state_dict({k: weights(k, list(v.shape)) for k, v in state.items()}, strict=False)
+        for tensor_name, tensor in state.items():  # they share the net's memory
+            tensor.copy_(weights(tensor_name, list(tensor.shape)))
         image = torch.from_numpy(uniform("image", math.prod(shape)).reshape(shape))
         with torch.no_grad():
             output = net(image)
@@ -135,8 +181,9 @@ def main():
             "made_with": {"torch": torch.__version__, "torchvision": torchvision.__version__, "python": platform.python_version()},
             "image": shape,
             "logits": output.tolist(),
-            "tensors": {k: list(v.shape) for k, v in state.items()},
         }
+        if name in NETS:
+            record["tensors"] = {k: list(v.shape) for k, v in state.items()}
         text = json.dumps(record)
         (FOLDER / f"{name}.json").write_text(text.replace('], "', '],\n"').replace('}, "', '},\n"') + "\n")
         print(f"{name}: {len(text)} bytes, largest {output.abs().max().item():.4g}")

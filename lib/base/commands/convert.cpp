@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/commands/convert_formats.h"
 #include "base/core/digest.h"
 #include "base/core/error.h"
 #include "base/graph/graph.h"
@@ -22,6 +23,8 @@ bool is_graph_name(const std::string& path) {
   const std::string extension = std::filesystem::path(path).extension().string();
   return extension == ".yaml" || extension == ".yml";
 }
+
+bool is_tensor_name(const std::string& path) { return io::tensor_format(path) != io::TensorFormat::kNone; }
 
 /// The graph alone, in the form that people write and ds-train --model graph reads.
 void write_graph(const ConvertCommand& options, core::Record& record) {
@@ -74,6 +77,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
   if (options.inspect) inspect(options, record);
   else if (options.diff) diff(options, record);
   else if (options.output.empty()) verify(options, record);
+  else if (is_tensor_name(options.inputs[0]) || is_tensor_name(options.output)) convert_formats(options, record);
   else if (is_graph_name(options.output)) write_graph(options, record);
   else rewrite(options, record);
 }
@@ -84,7 +88,7 @@ const core::BaseCommand command{"convert", run};
 
 void ConvertCommand::fields(core::Fields& f) {
   f.add({.name = "input",
-         .doc = "checkpoint to read, or - for stdin; two with --diff, any number with --verify",
+         .doc = "checkpoint to read, or - for stdin; two with --diff, any number with --verify; with -o also weights: " + io::tensor_extensions(),
          .value_name = "FILE",
          .flag_only = true,
          .positional = true,
@@ -92,7 +96,7 @@ void ConvertCommand::fields(core::Fields& f) {
          .path = true},
         inputs);
   f.add({.name = "output",
-         .doc = "checkpoint to write, or -; a name that ends in .yaml gets the graph alone",
+         .doc = "checkpoint to write, or -; .yaml gets the graph alone; weights for other programs: " + io::tensor_extensions(),
          .letter = 'o',
          .value_name = "FILE",
          .flag_only = true,
@@ -106,6 +110,12 @@ void ConvertCommand::fields(core::Fields& f) {
          .doc = "leave out the optimizer's state and the best weights so far, which only going on with a run needs",
          .alias = "drop-state"},
         drop_state);
+  f.choice("model", "architecture of weights that come without a graph; sizes that are not set are taken from the tensors", model, "arch");
+  f.add({.name = "labels", .doc = "names of the classes, one a line, for weights that come without a graph", .value_name = "FILE", .path = true}, labels);
+  f.add({.name = "size", .doc = "side of an image, or height and width; left out: what fits the tensors", .min = 1, .max = 16384, .unit = "pixels",
+         .alias = "size"}, size);
+  f.add({.name = "mean", .doc = "mean of each channel of 0..1; left out: ImageNet's for 3 channels, else 0", .alias = "mean"}, mean);
+  f.add({.name = "std", .doc = "deviation of each channel; left out: ImageNet's for 3 channels, else 1", .min = 0, .above_min = true, .alias = "std"}, std);
   common.fields(f);
 }
 
@@ -120,9 +130,18 @@ void ConvertCommand::check() const {
   if (std::count(inputs.begin(), inputs.end(), "-") > 1) fail("FILE", "two inputs are -, at most one can be stdin");
   if (output.empty() && (drop_history || drop_state)) fail("--drop-history, --drop-state", "they change what is written, and nothing is");
   if (diff && !verify) fail("--no-verify", "contradicts --diff");
-  if (!output.empty() && !convert::is_checkpoint_name(output) && !convert::is_graph_name(output))
-    fail(output, fmt::format("unknown format '{}', expected a name that ends in .h5, or .yaml for the graph",
-                             std::filesystem::path(output).extension().string()));
+  if (!output.empty() && !convert::is_checkpoint_name(output) && !convert::is_graph_name(output) && !convert::is_tensor_name(output))
+    fail(output, fmt::format("unknown format '{}', expected a name that ends in .h5, .yaml for the graph, or one of {}",
+                             std::filesystem::path(output).extension().string(), io::tensor_extensions()));
+  if (!output.empty() && convert::is_tensor_name(inputs[0]) && convert::is_graph_name(output))
+    fail(output, "a graph of weights", "convert them to a checkpoint first");
+  const bool weights = !output.empty() && convert::is_tensor_name(inputs[0]) && convert::is_checkpoint_name(output);
+  if (!weights && !model.name.empty()) fail("--arch", "is for weights that become a checkpoint: an input of " + io::tensor_extensions() + " and -o");
+  if (model.name.empty() && (!labels.empty() || !size.empty() || !mean.empty() || !std.empty()))
+    fail("--labels, --size, --mean, --std", "describe weights that come without a graph", "name their architecture with --arch");
+  if (size.size() > 2) fail("--size", fmt::format("{} numbers, expected one side, or height and width", size.size()));
+  if ((drop_history || drop_state) && !output.empty() && (convert::is_tensor_name(inputs[0]) || convert::is_tensor_name(output)))
+    fail("--drop-history, --drop-state", "only checkpoints have them");
 }
 
 }  // namespace ds::commands

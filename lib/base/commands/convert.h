@@ -14,6 +14,10 @@ struct ConvertCommand : core::CommandOptions {
   bool inspect = false, diff = false;
   bool verify = true;  ///< with nothing else to do, every digest is computed anew; with -o, --no-verify trusts the tensors' bytes
   bool drop_history = false, drop_state = false;
+  core::Choice model{"architecture", "", "arch", true};  ///< of weights that come without a graph
+  std::string labels;                                    ///< file, one a line
+  std::vector<std::int64_t> size;                        ///< {side} or {height, width}; {} = what fits the tensors
+  std::vector<double> mean, std;                         ///< a channel; {} = ImageNet's for three, else 0 and 1
   void fields(core::Fields& f) override;
   void check() const override;
 };

@@ -175,6 +175,13 @@ std::string limits_text(const Field& field) {
   return (range.empty() ? "in" : range) + " " + field.unit;
 }
 
+/// "with optimizer sgd", "with any optimizer", or where the list would be long "with architecture vgg11, vgg13, vgg16 or 5 others".
+std::string members_text(const std::string& kind, const std::vector<std::string>& members) {
+  if (members.size() > 1 && members.size() == cards(kind).size()) return "with any " + kind;
+  if (members.size() <= 8) return fmt::format("with {} {}", kind, fmt::join(members, ", "));
+  return fmt::format("with {} {} or {} others", kind, fmt::join(members.begin(), members.begin() + 3, ", "), members.size() - 3);
+}
+
 }  // namespace
 
 std::string remarks(const KnownOptions::Known& option) {
@@ -191,7 +198,7 @@ std::string remarks(const KnownOptions::Known& option) {
   } else if (!names.empty()) {
     notes.push_back(fmt::format("one of {}", fmt::join(names, ", ")));
   }
-  if (!option.members.empty()) notes.push_back(fmt::format("with {} {}", entry.kind, fmt::join(option.members, ", ")));
+  if (!option.members.empty()) notes.push_back(members_text(entry.kind, option.members));
   return fmt::format("{}", fmt::join(notes, "; "));
 }
 

@@ -38,18 +38,6 @@ std::map<std::string, Command*>& command_table() {
   return table;
 }
 
-/// False where the reader has gone away: nobody's error. Throws for a full disk and the like.
-bool write_stdout(const std::string& text) {
-  for (std::size_t done = 0; done < text.size();) {
-    const auto written = ::write(STDOUT_FILENO, text.data() + done, text.size() - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0 && errno == EPIPE) return false;
-    if (written < 0) throw Error(Exit::kResource, "stdout", fmt::format("cannot be written: {}", std::strerror(errno)));
-    done += static_cast<std::size_t>(written);
-  }
-  return true;
-}
-
 /// Whole or not at all, as ds::io does it; that area is above this one.
 void write_record_file(const std::string& path, const std::string& text) {
   const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
@@ -434,6 +422,17 @@ class Run {
 };
 
 }  // namespace
+
+bool write_stdout(const std::string& text) {
+  for (std::size_t done = 0; done < text.size();) {
+    const auto written = ::write(STDOUT_FILENO, text.data() + done, text.size() - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EPIPE) return false;
+    if (written < 0) throw Error(Exit::kResource, "stdout", fmt::format("cannot be written: {}", std::strerror(errno)));
+    done += static_cast<std::size_t>(written);
+  }
+  return true;
+}
 
 BaseCommand::BaseCommand(const char* name, Command* run) { command_table()[name] = run; }
 

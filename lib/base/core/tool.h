@@ -77,6 +77,10 @@ struct BaseCommand {
 /// Parses argv into `options`, runs the command and returns the exit code. The only place that prints results and errors.
 int run_tool(const ToolSpec& spec, CommandOptions& options, int argc, char** argv);
 
+/// Writes to stdout at once, for a command that takes it for itself (`-o -`): the record then goes to --record alone. False where the reader
+/// has gone away, which is nobody's error. Throws ds::Error(kResource) for a full disk and the like.
+bool write_stdout(const std::string& text);
+
 /// The registered base command, or nullptr.
 Command* find_command(const std::string& name);
 /// The record as it is printed: YAML with the keys in a fixed order, or JSON in one line.

@@ -104,7 +104,12 @@ Value Builder::linear(const std::string& name, const Value& x, std::int64_t out,
   return node("linear", name, {x}, {{"out_features", out}}, {}, bias ? std::set<std::string>{} : std::set<std::string>{"bias"});
 }
 
-Value Builder::batch_norm2d(const std::string& name, const Value& x) { return node("batch_norm2d", name, {x}); }
+Value Builder::batch_norm2d(const std::string& name, const Value& x, double eps, double momentum) {
+  Json attrs = Json::object();
+  if (eps != 1e-5) attrs["eps"] = eps;
+  if (momentum != 0.1) attrs["momentum"] = momentum;
+  return node("batch_norm2d", name, {x}, std::move(attrs));
+}
 
 Value Builder::layer_norm(const std::string& name, const Value& x, double eps) {
   Json attrs = Json::object();
@@ -117,8 +122,9 @@ Value Builder::gelu(const std::string& name, const Value& x) { return node("gelu
 Value Builder::add(const std::string& name, const Value& a, const Value& b) { return node("add", name, {a, b}); }
 Value Builder::dropout(const std::string& name, const Value& x, double p) { return node("dropout", name, {x}, {{"p", p}}); }
 
-Value Builder::max_pool2d(const std::string& name, const Value& x, std::int64_t kernel, std::int64_t stride, std::int64_t padding) {
+Value Builder::max_pool2d(const std::string& name, const Value& x, std::int64_t kernel, std::int64_t stride, std::int64_t padding, bool ceil) {
   Json attrs = {{"kernel", {kernel, kernel}}, {"stride", {stride, stride}}};
+  if (ceil) attrs["ceil_mode"] = true;
   if (padding != 0) attrs["padding"] = {padding, padding};
   return node("max_pool2d", name, {x}, std::move(attrs));
 }

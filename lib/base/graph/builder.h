@@ -32,13 +32,13 @@ class Builder {
   Value conv2d(const std::string& name, const Value& x, std::int64_t out, std::int64_t kernel, std::int64_t stride = 1, std::int64_t padding = 0,
                bool bias = true, std::int64_t groups = 1);
   Value linear(const std::string& name, const Value& x, std::int64_t out, bool bias = true);
-  Value batch_norm2d(const std::string& name, const Value& x);
+  Value batch_norm2d(const std::string& name, const Value& x, double eps = 1e-5, double momentum = 0.1);
   Value layer_norm(const std::string& name, const Value& x, double eps = 1e-5);
   Value relu(const std::string& name, const Value& x);
   Value gelu(const std::string& name, const Value& x);
   Value add(const std::string& name, const Value& a, const Value& b);
   Value dropout(const std::string& name, const Value& x, double p);
-  Value max_pool2d(const std::string& name, const Value& x, std::int64_t kernel, std::int64_t stride, std::int64_t padding = 0);
+  Value max_pool2d(const std::string& name, const Value& x, std::int64_t kernel, std::int64_t stride, std::int64_t padding = 0, bool ceil = false);
   Value global_avg_pool(const std::string& name, const Value& x);  ///< [N, C, H, W] -> [N, C, 1, 1]
   Value flatten(const std::string& name, const Value& x, std::int64_t start = 1);
 

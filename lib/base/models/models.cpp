@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "base/core/error.h"
 
 namespace ds::models {
@@ -28,6 +31,12 @@ void fill(std::int64_t& option, std::int64_t data, const std::string& name) {
     throw Error(Exit::kUsage, "model." + name, fmt::format("is {}, expected a number above 0", option), fmt::format("set model.{} or --data", name));
 }
 
+/// Registrars fill it while the library is loaded.
+std::map<std::string, std::vector<std::string>>& family_table() {
+  static std::map<std::string, std::vector<std::string>> table;
+  return table;
+}
+
 graph::Json options_json(core::Options& options) {
   graph::Json json = graph::Json::object();
   const core::Fields fields = core::walk(options);
@@ -43,6 +52,13 @@ void ArchOptions::fields(core::Fields& f) {
   f.add({.name = "height", .doc = "height of an image; 0 = as the data say", .min = 0, .max = 16384, .unit = "pixels"}, height);
   f.add({.name = "width_px", .doc = "width of an image; 0 = as the data say", .min = 0, .max = 16384, .unit = "pixels"}, width_px);
 }
+
+void Architecture::add_to_family(const char* name, const char* file) {
+  std::vector<std::string>& members = details::family_table()[std::filesystem::path(file).stem().string()];
+  members.insert(std::upper_bound(members.begin(), members.end(), name), name);
+}
+
+const std::map<std::string, std::vector<std::string>>& families() { return details::family_table(); }
 
 graph::Graph build(const core::Choice& choice, std::int64_t num_classes, std::int64_t channels, std::int64_t height, std::int64_t width,
                    double dropout) {

@@ -17,6 +17,12 @@ graph::Value dropout(graph::Builder& b, const std::string& name, const graph::Va
   return p > 0 ? b.dropout(name, x, p) : x;
 }
 
+graph::Value adaptive_avg_pool(graph::Builder& b, const std::string& name, const graph::Value& x, std::int64_t size) {
+  const std::vector<graph::Dim>& dims = b.type(x).dims;
+  if (dims[2] == graph::Dim(size) && dims[3] == graph::Dim(size)) return x;
+  return b.node("adaptive_avg_pool2d", name, {x}, {{"size", {size, size}}});
+}
+
 void require_size(const ArchOptions& options, const std::string& arch, std::int64_t least) {
   if (options.height < least || options.width_px < least)
     throw Error(Exit::kUsage, "model.arch",
@@ -30,6 +36,16 @@ void init_convs_fan_out(graph::Graph& graph) {
     graph::TensorSpec& weight = *graph.find_tensor(node.slots.at("weight").tensor);
     weight.init = {{"kind", "kaiming_normal"}, {"fan", weight.shape[0] * weight.shape[2] * weight.shape[3]}, {"gain", std::sqrt(2.0)}};
   }
+}
+
+void init_normal(graph::Graph& graph, const std::string& op, double std) {
+  for (const graph::Node& node : graph.nodes)
+    if (node.op == op) graph.find_tensor(node.slots.at("weight").tensor)->init = {{"kind", "normal"}, {"mean", 0.0}, {"std", std}};
+}
+
+void init_zero_biases(graph::Graph& graph, const std::string& op) {
+  for (const graph::Node& node : graph.nodes)
+    if (node.op == op && node.slots.count("bias")) graph.find_tensor(node.slots.at("bias").tensor)->init = {{"kind", "zeros"}};
 }
 
 }  // namespace ds::models

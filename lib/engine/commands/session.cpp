@@ -2,6 +2,7 @@
 
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
 
 #include <chrono>
 #include <cmath>
@@ -49,7 +50,13 @@ const data::Dataset& open_data(const Opened& opened, const std::string& spec) {
   if (wanted.empty() && opened.checkpoint.config.is_object()) wanted = opened.checkpoint.config.value(Json::json_pointer("/data/name"), "");
   if (wanted.empty()) throw Error(Exit::kUsage, "--data", "the checkpoint does not say which data it was trained on", "name a data set");
   const data::Dataset& data = data::open_cached(wanted);
-  train::check_fit(opened.model.graph, data, opened.given == "-" ? "stdin" : opened.given);
+  const std::string where = opened.given == "-" ? "stdin" : opened.given;
+  train::check_fit(opened.model.graph, data, where);
+  const Json::json_pointer columns("/columns");  // of a table: equal in number is not enough
+  const Json& own = opened.checkpoint.preprocessing;
+  if (own.is_object() && own.contains(columns) && data.preprocessing.contains(columns) && own.at(columns) != data.preprocessing.at(columns))
+    throw Error(Exit::kInput, where, fmt::format("the model takes columns {}, data '{}' has {}", own.at(columns).dump(), data.spec,
+                                                 data.preprocessing.at(columns).dump()));
   return data;
 }
 
@@ -103,7 +110,7 @@ Json evaluation_document(const train::Evaluation& evaluation, const data::Split&
     Json entry = {{"id", part.first_id + std::int64_t(i)}, {"label", truth[i]}, {"prediction", evaluation.predictions[i]},
                   {"confidence", std::round(1e4 * double(evaluation.confidences[i])) / 1e4}};
     const at::Tensor image = part.images[std::int64_t(i)];
-    if (image.dim() == 3) add_picture(entry, image);
+    if (image.dim() == 3 && image.size(1) * image.size(2) > 1) add_picture(entry, image);
     document["wrong"].push_back(std::move(entry));
   }
   return document;

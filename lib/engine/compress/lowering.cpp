@@ -21,7 +21,7 @@ bool one_of(const std::string& op, std::initializer_list<const char*> names) {
 
 bool is_weighted(const Node& n) { return one_of(n.op, {"conv2d", "linear"}); }
 /// Move elements or choose among them: they run on the codes as they are.
-bool keeps_codes(const Node& n) { return one_of(n.op, {"flatten", "reshape", "permute", "select", "slice", "split", "concat", "max_pool2d"}); }
+bool keeps_codes(const Node& n) { return one_of(n.op, {"flatten", "reshape", "permute", "reorder", "select", "slice", "split", "concat", "max_pool2d"}); }
 bool is_nothing(const Node& n) { return one_of(n.op, {"identity", "dropout", "drop_path"}); }
 
 bool is_output(const Graph& g, const std::string& value) {
@@ -39,6 +39,21 @@ std::string without_nothing(const Graph& g, std::string value) {
   for (const Node* n = g.producer(value); n && is_nothing(*n); n = g.producer(value)) value = n->inputs[0];
   return value;
 }
+
+/// Does a value share its range with others than what is chosen from it?
+bool meets_others(const Graph& g, const std::string& value) {
+  for (const Node* user : g.users(value)) {
+    if (user->op == "concat") return true;
+    if (!is_nothing(*user) && !keeps_codes(*user)) continue;
+    for (int k = 0; k < user->outputs; ++k)
+      if (meets_others(g, user->output(k))) return true;
+  }
+  return false;
+}
+
+/// An activation that is the codes' own clamp: ReLU at zero. ReLU6 too, since the range of its output ends at 6 at most, unless other values
+/// have a part in that range.
+bool is_clamp(const Graph& g, const Node& n) { return n.op == "relu" || (n.op == "relu6" && !meets_others(g, n.output())); }
 
 /// Sets of values, joined.
 class Sets {
@@ -79,7 +94,7 @@ LoweringPlan plan_lowering(const Graph& g, const std::set<std::string>& skip) {
       chain.nodes.push_back(next->name);
       next = only_user(g, *next);
     }
-    if (next && next->op == "relu" && !skip.count(next->name)) chain.nodes.push_back(next->name);
+    if (next && is_clamp(g, *next) && !skip.count(next->name)) chain.nodes.push_back(next->name);
     for (std::size_t i = 0; i + 1 < chain.nodes.size(); ++i) plan.inner.insert(chain.nodes[i]);
     plan.by_last[chain.nodes.back()] = chain;
   }
@@ -266,7 +281,7 @@ class Lowering {
 
   void visit_chain(const Node& last, const FusedChain& chain) {
     const Node& first = *g_.find_node(chain.nodes[0]);
-    const bool relu = last.op == "relu", sum = first.op == "add";
+    const bool relu = last.op == "relu" || last.op == "relu6", sum = first.op == "add";
     Node q{first.name, "q" + first.op, first.attrs, {}, 1, {}, nullptr};
     q.attrs["relu"] = relu;
     if (sum) {

@@ -1,12 +1,19 @@
 // What the readers of data sets share.
 #pragma once
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/data/dataset.h"
 
 namespace ds::data {
 
+/// Sets options from `text`, key=value,key=value. Throws ds::Error(kUsage), which names `set`, for unknown, repeated and wrong ones.
+void read_options(const std::string& set, const std::string& text, core::Options& options);
+/// Throws ds::Error(kUsage) unless `text` is an integer.
+std::int64_t read_integer(const std::string& set, const std::string& key, const std::string& text);
+/// "PATH?options" as its parts; a file or folder that has a question mark in its name is found, too.
+std::pair<std::string, std::string> split_options(const std::string& rest);
 /// Throws ds::Error(kInput, file, ...) for the first label below 0 or not below `classes`.
 void check_labels(const at::Tensor& labels, std::int64_t classes, const std::string& file);
 /// Moves the last tenth of train (at least one sample of two or more) to val. A function of the order in the files alone.

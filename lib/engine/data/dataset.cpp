@@ -53,9 +53,9 @@ std::string absolute_spec(const std::string& spec) {
   const std::size_t colon = spec.find(':');
   if (colon == std::string::npos || colon + 1 == spec.size()) return spec;
   std::error_code error;
-  const fs::path path = spec.substr(colon + 1);
-  if (!fs::exists(path, error)) return spec;
-  return spec.substr(0, colon + 1) + fs::absolute(path, error).lexically_normal().string();
+  const auto [path, options] = split_options(spec.substr(colon + 1));
+  if (path.empty() || !fs::exists(path, error)) return spec;
+  return spec.substr(0, colon + 1) + fs::absolute(path, error).lexically_normal().string() + (options.empty() ? "" : "?" + options);
 }
 
 at::Tensor preprocess(const at::Tensor& images, const Json& preprocessing) {

@@ -16,7 +16,7 @@ using Json = nlohmann::json;
 
 /// One split of labelled images. Sample i has global id `first_id + i`.
 struct Split {
-  at::Tensor images;  ///< [N, C, H, W] uint8 (or float32 for synthetic data)
+  at::Tensor images;  ///< [N, C, H, W] uint8, or float32; rows of a table are [N, columns, 1, 1]
   at::Tensor labels;  ///< [N] int64
   std::int64_t first_id = 0;
   std::int64_t size() const { return labels.defined() ? labels.numel() : 0; }
@@ -36,7 +36,8 @@ struct Dataset {
 /// Kind "dataset": a card says what the part before ':' means, the body loads `rest`, the part behind it.
 using LoadDataset = Dataset(const std::string& rest, const core::Options& options);
 
-/// Opens SPEC: "mnist5k", "digits", "idx:DIR", "cifar10:DIR", "synthetic:shape=3x32x32,classes=10,train=512,...".
+/// Opens SPEC: "mnist5k", "digits", "idx:DIR", "cifar10:DIR", "folder:DIR?size=32", "csv:FILE?target=NAME",
+/// "synthetic:shape=3x32x32,classes=10,train=512,...".
 /// Throws ds::Error(kUsage) for a malformed or unknown SPEC, kInput for missing or corrupt files.
 Dataset open(const std::string& spec);
 /// The same, once per process.

@@ -33,9 +33,8 @@ std::vector<double> per_channel(const nlohmann::json& document, const char* key,
 
 Pixels::Pixels(const nlohmann::json& preprocessing, const std::string& where) {
   if (!preprocessing.is_object()) refuse(where, fmt::format("is {}, expected a map", preprocessing.type_name()));
-  if (preprocessing.value("kind", nlohmann::json("image")) != "image") {
-    refuse(where, fmt::format("kind {}, expected \"image\"", preprocessing["kind"].dump()));
-  }
+  const auto kind = preprocessing.value("kind", nlohmann::json("image"));
+  if (kind != "image" && kind != "table") refuse(where, fmt::format("kind {}, expected \"image\" or \"table\"", kind.dump()));
   const auto shape = preprocessing.find("shape");
   const bool three = shape != preprocessing.end() && shape->is_array() && shape->size() == 3;
   for (std::size_t i = 0; i < 3; ++i) {

@@ -17,7 +17,7 @@ struct Pixels {
   std::vector<float> table;       ///< [C, 256]: x of every byte
 
   /// Throws ds::Error(kInput, where, ...) for a document of another kind or with missing, wrong or non-finite values.
-  /// mean and std may have one value for all channels.
+  /// mean and std may have one value for all channels. The columns of a table (kind "table") are channels of one pixel.
   explicit Pixels(const nlohmann::json& preprocessing, const std::string& where = "preprocessing");
   /// Throws ds::Error(kInput) unless images are [N, C, H, W] of this shape, uint8 or float32.
   void check(const at::Tensor& images) const;

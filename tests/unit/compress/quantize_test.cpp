@@ -3,6 +3,7 @@
 #include <c10/core/GradMode.h>
 
 #include "base/core/error.h"
+#include "base/graph/builder.h"
 #include "engine/compress/lowering.h"
 #include "engine/compress/quantizer.h"
 #include "unit/compress/support.h"
@@ -106,6 +107,33 @@ TEST_CASE("quantize: residual sums, pools and concatenations are int8 too; layer
   exec::Executor e(part);
   CHECK(e.run({data::preprocess(pictures().test.images, pictures().preprocessing)}, {})[0].isfinite().all().item<bool>());
   CHECK_THROWS_WITH_AS(compress::quantize_static(int8, pictures(), pictures().preprocessing, {}, report), doctest::Contains("int8 already"), Error);
+}
+
+TEST_CASE("quantize: ReLU6 is the clamp of its codes, unless it shares them with others; reordered channels stay codes") {
+  const c10::NoGradGuard off;
+  for (const bool shared : {false, true}) {
+    CAPTURE(shared);
+    graph::Builder b;
+    const graph::Value in = b.input("image", graph::DType::kF32, {graph::Dim::symbol("N"), 1, 12, 12});
+    const graph::Value x = b.node("relu6", "clamp", {b.batch_norm2d("norm", b.conv2d("first", in, 8, 3, 2, 1))});
+    graph::Value y = b.node("reorder", "shuffle", {x}, {{"axis", 1}, {"order", {7, 5, 3, 1, 6, 4, 2, 0}}});
+    if (shared) y = b.node("concat", "both", {y, b.conv2d("other", in, 4, 3, 2, 1)}, {{"axis", 1}});  // its values may be above 6
+    y = b.conv2d("second", y, 8, 3, 1, 1);
+    b.output("logits", b.linear("fc", b.flatten("flatten", b.global_avg_pool("pool", y)), 4));
+    exec::Model model = exec::make_model(b.finish(), 5);
+    model.tensors.at("norm.weight").fill_(4);  // so that many values are above 6
+    if (shared) model.tensors.at("other.weight").mul_(9);
+    compress::Json report;
+    exec::Model int8 = compress::quantize_static(model, pictures(), pictures().preprocessing, {}, report);
+    const auto ops = count_ops(int8.graph);
+    CHECK(ops.count("conv2d") == 0);
+    CHECK(ops.count("relu6") == (shared ? 1 : 0));
+    CHECK(ops.at("quantize") == (shared ? 2 : 1));
+    const at::Tensor images = data::preprocess(pictures().test.images, pictures().preprocessing);
+    const auto f = exec::Executor(model).run({images}, {}, {.fetch = {"clamp"}}), q = exec::Executor(int8).run({images}, {});
+    CHECK(f[1].max().item<double>() == 6);
+    CHECK(test::largest_difference(f[0], q[0]) < 0.06 * f[0].abs().max().item<double>());
+  }
 }
 
 TEST_CASE("quantize: to a fake-quantized net and back gives the same codes, and the net computes what int8 computes") {

@@ -83,6 +83,32 @@ TEST_CASE("core: a period ends a sentence of the man page only before a capital 
   CHECK(contains(man_page(sample::spec(), spec), ".TP\n\\fB\\-\\-data\\fR \\fITEXT\\fR\ndigits, idx:DIR ... (a list).\nThen more (required)\n"));
 }
 
+TEST_CASE("core: an option of many members does not list them all") {
+  struct Letter : Options {
+    std::int64_t shared = 1;
+    void fields(Fields& f) override { f.add({.name = "shared", .doc = "what all have"}, shared); }
+  };
+  struct Vowel : Letter {
+    std::int64_t loud = 1;
+    void fields(Fields& f) override {
+      Letter::fields(f);
+      f.add({.name = "loud", .doc = "what nine have"}, loud);
+    }
+  };
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g", "h", "i"}) add_card<Vowel>({"sample-letter", name, "a letter", ""});
+  add_card<Letter>({"sample-letter", "z", "the last letter", ""});
+  struct Command : CommandOptions {
+    Choice letter{"sample-letter", "", "name", true};
+    void fields(Fields& f) override {
+      f.choice("letter", "which letter", letter);
+      common.fields(f);
+    }
+  } options;
+  const std::string whole = help_text(sample::spec(), options, true);
+  CHECK(contains(whole, "what all have (default 1; with any sample-letter)"));
+  CHECK(contains(whole, "what nine have (default 1; with sample-letter a, b, c or 6 others)"));
+}
+
 TEST_CASE("core: the man page is a function of the table and escapes what roff would take") {
   sample::Fixture options;
   const std::string page = man_page(sample::spec(), *options);

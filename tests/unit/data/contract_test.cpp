@@ -47,11 +47,19 @@ struct Sets : Folder {
     };
     for (int k = 1; k <= 5; ++k) write("cifar10/data_batch_" + std::to_string(k) + ".bin", records(20, 10, false));
     write("cifar10/test_batch.bin", records(20, 10, false));
+    for (const std::string place : {"train/a", "train/b", "val/b", "test/a", "test/b"}) {
+      std::filesystem::create_directories(path() + "/folder/" + place);
+      for (const char* name : {"rgb8.png", "rgba8.png", "palette8.png"}) golden_picture(name, "folder/" + place + "/" + name);
+    }
+    std::string table = "x,class,y\n";
+    for (int i = 0; i < 200; ++i) table += std::to_string(i % 17) + "," + std::to_string(i % 3) + "," + std::to_string(i) + "\n";
+    write("csv", table);
     write("cifar100/train.bin", records(200, 100, true));
     write("cifar100/test.bin", records(100, 100, true));
   }
   /// How the set of that name is called here, or "" where it has to be fetched first and is not there.
   std::string spec(const std::string& name) const {
+    if (name == "csv") return "csv:" + path() + "/csv?target=class";
     if (std::filesystem::exists(path() + "/" + name)) return name + ":" + path() + "/" + name;
     if (name == "synthetic") return "synthetic:shape=3x6x5,classes=4,train=40,val=8,test=12";
     if (std::filesystem::exists(ds::io::home() + "/data/" + name + "/dataset.json")) return name;

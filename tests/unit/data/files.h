@@ -24,6 +24,10 @@ class Folder {
   std::string operator/(const std::string& name) const { return path_ + "/" + name; }
   const std::string& path() const { return path_; }
   void write(const std::string& name, const std::string& bytes) const { std::ofstream(*this / name, std::ios::binary) << bytes; }
+  /// A copy of tests/golden/images/<picture>.
+  void golden_picture(const std::string& picture, const std::string& name) const {
+    std::filesystem::copy_file(DS_SOURCE_DIR "/tests/golden/images/" + picture, *this / name);
+  }
 
  private:
   std::string path_;

@@ -94,7 +94,7 @@ TEST_CASE("preprocess: documents and shapes that do not fit") {
   };
   CHECK(fault("shape", {3, 9, 8}) == "3|images: shape [53,3,9,7], expected [N,3,9,8] as the preprocessing says");
   CHECK(fault("shape", {9, 8}) == "3|preprocessing: 'shape' is [9,8], expected [channels, height, width]");
-  CHECK(fault("kind", "text") == "3|preprocessing: kind \"text\", expected \"image\"");
+  CHECK(fault("kind", "text") == "3|preprocessing: kind \"text\", expected \"image\" or \"table\"");
   CHECK(fault("mean", {1, 2}) == "3|preprocessing: 'mean' is [1,2], expected a list of 1 or 3 numbers");
   CHECK(fault("std", {1, 0, 1}) == "3|preprocessing: 'std' has 0, expected a number above 0");
   CHECK(fault("std", {1, "x", 1}) == "3|preprocessing: 'std' has \"x\", expected a finite number");

@@ -77,6 +77,20 @@ TEST_CASE("registry: names are kebab-case, summaries one line, options make sens
     }
 }
 
+TEST_CASE("registry: an option that members of a kind share has one type: help, schema and flags know it by its name alone") {
+  for (const std::string& kind : core::kinds()) {
+    std::map<std::string, std::pair<std::size_t, std::string>> types;  // option -> type, the first member that has it
+    for (const core::Card& card : core::cards(kind)) {
+      const auto options = card.make_options();
+      const core::Fields fields = core::walk(*options);
+      for (const core::Entry& entry : fields.entries()) {
+        const auto [known, fresh] = types.try_emplace(entry.path, entry.target.index(), card.name);
+        CHECK_MESSAGE(known->second.first == entry.target.index(), kind << " " << card.name << " and " << known->second.second << ": " << entry.path);
+      }
+    }
+  }
+}
+
 TEST_CASE("registry: an unknown name is an error that suggests") {
   CHECK_THROWS_WITH(core::card("optimizer", "adamm"), doctest::Contains("did you mean 'adamw'"));
   CHECK_THROWS_WITH(core::body<void()>("optimizer", "adamm"), doctest::Contains("has no code in this build"));

@@ -21,7 +21,9 @@ constexpr const char *kRow = "{name: x, dims: [N, 6]}", *kImage = "{name: x, dim
 
 const Sample kSamples[] = {
     {"relu", kRow, "{name: y, op: relu}"},
+    {"relu6", kRow, "{name: first, op: linear, attrs: {out_features: 6}}, {name: y, op: relu6}"},
     {"sigmoid", kRow, "{name: y, op: sigmoid}"},
+    {"hardsigmoid", kRow, "{name: first, op: linear, attrs: {out_features: 6}}, {name: y, op: hardsigmoid}"},
     {"tanh", kRow, "{name: y, op: tanh}"},
     {"silu", kRow, "{name: y, op: silu}"},
     {"hardswish", kRow, "{name: y, op: hardswish}"},
@@ -33,6 +35,7 @@ const Sample kSamples[] = {
     {"drop_path", kTokens, "{name: y, op: drop_path, attrs: {p: 0.4}}"},
     {"conv2d", kImage, "{name: y, op: conv2d, attrs: {out_channels: 3, kernel: [3, 2], stride: [2, 1], padding: [1, 0]}}"},
     {"conv2d", kImage, "{name: y, op: conv2d, attrs: {out_channels: 8, kernel: [3, 3], dilation: [2, 1], groups: 4}, slots: {bias: ~}}"},
+    {"conv2d", kImage, "{name: y, op: conv2d, attrs: {out_channels: 3, kernel: [3, 3], stride: [2, 2], padding: [0, 1, 1, 2]}}"},
     {"linear", kTokens, "{name: y, op: linear, attrs: {out_features: 3}}"},
     {"batch_norm2d", kImage, "{name: y, op: batch_norm2d}"},
     {"batch_norm2d", kRow, "{name: y, op: batch_norm2d}"},
@@ -41,7 +44,9 @@ const Sample kSamples[] = {
     {"group_norm", kImage, "{name: y, op: group_norm, attrs: {groups: 2}}"},
     {"max_pool2d", kImage, "{name: y, op: max_pool2d, attrs: {kernel: [2, 2], stride: [2, 2]}}"},
     {"max_pool2d", kImage, "{name: y, op: max_pool2d, attrs: {kernel: [3, 3], stride: [2, 1], padding: [1, 1]}}"},
+    {"max_pool2d", kImage, "{name: y, op: max_pool2d, attrs: {kernel: [3, 2], stride: [2, 2], ceil_mode: true}}"},
     {"avg_pool2d", kImage, "{name: y, op: avg_pool2d, attrs: {kernel: [3, 2], stride: [2, 2], padding: [1, 1], count_include_pad: false}}"},
+    {"adaptive_avg_pool2d", kImage, "{name: y, op: adaptive_avg_pool2d, attrs: {size: [4, 7]}}"},
     {"global_avg_pool", kImage, "{name: y, op: global_avg_pool}"},
     {"mean", kTokens, "{name: y, op: mean, attrs: {axes: [1], keepdim: false}}"},
     {"add", kRow, "{name: a, op: tanh}, {name: y, op: add, inputs: [a, x]}"},
@@ -54,6 +59,8 @@ const Sample kSamples[] = {
     {"reshape", kImage, "{name: y, op: reshape, attrs: {shape: [0, 2, 60]}}"},
     {"flatten", kImage, "{name: y, op: flatten}"},
     {"permute", kImage, "{name: y, op: permute, attrs: {dims: [0, 2, 3, 1]}}"},
+    {"reorder", kImage, "{name: y, op: reorder, attrs: {axis: 1, order: [2, 0, 3, 1]}}"},
+    {"reorder", kRow, "{name: y, op: reorder, attrs: {axis: -1, order: [5, 4, 0, 1, 3, 2]}}"},
     {"attention", kTokens, "{name: y, op: attention, inputs: [x, x, x], attrs: {heads: 2}}"},
     {"attention", kTokens,
      "{name: q, op: linear, attrs: {out_features: 8}}, {name: k, op: linear, inputs: [x], attrs: {out_features: 4}}, "

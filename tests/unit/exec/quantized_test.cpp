@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
 #include <set>
 
@@ -121,6 +122,33 @@ TEST_CASE("exec: int8 convolutions of a net equal the integer reference, in both
     CHECK(bytes(y[7]) == reference(model, "g", y[6], {}));
     if (first.defined()) CHECK(first.equal(y[0]));
     first = y[0];
+  }
+}
+
+TEST_CASE("exec: int8 convolutions whose padding differs at opposite sides equal those of the padded picture, bit for bit") {
+  // plain, depthwise, 1x1 with padding at the end alone
+  for (const auto& [kernel, stride, groups, out] : {std::array<std::int64_t, 4>{3, 2, 1, 8}, {3, 2, 8, 8}, {5, 1, 8, 8}, {1, 1, 1, 5}, {3, 1, 2, 8}}) {
+    CAPTURE(kernel);
+    CAPTURE(groups);
+    const std::int64_t top = kernel == 1 ? 0 : kernel / 2 - 1, bottom = top + 2, left = kernel / 2, right = left + 1;
+    const auto net = [&](std::int64_t height, std::int64_t width, const Json& padding) {
+      Builder b;
+      const Value image = b.input("image", graph::DType::kF32, {Dim::symbol("N"), 8, height, width});
+      const Value x = b.node("quantize", "x", {image}, {{"scale", 0.02}, {"zero_point", 60}});
+      Json attrs = scales(conv_attrs(out, kernel, 0, groups, false), 0.02, 60, 0.05, 64);
+      attrs["padding"] = padding, attrs["stride"] = {stride, stride};
+      b.output("y", b.node("qconv2d", "c", {x}, attrs));
+      exec::Model model = exec::make_model(b.finish(), 1);
+      model.tensors.at("c.weight").copy_(uniform(model.graph.tensor("c.weight").shape, -127, 127, 5).round());
+      model.tensors.at("c.weight_scale").fill_(2e-3);
+      model.tensors.at("c.bias").copy_(uniform({out}, -9000, 9000, 6).round());
+      return model;
+    };
+    const at::Tensor image = uniform({2, 8, 10, 9}, -1, 1, 3);
+    at::Tensor around = at::zeros({2, 8, 10 + top + bottom, 9 + left + right});
+    around.narrow(2, top, 10).narrow(3, left, 9).copy_(image);
+    exec::Model sides = net(10, 9, {top, left, bottom, right}), whole = net(around.size(2), around.size(3), {0, 0});
+    CHECK(exec::Executor(sides).run({image}, {})[0].equal(exec::Executor(whole).run({around}, {})[0]));
   }
 }
 
@@ -262,3 +290,17 @@ TEST_CASE("exec: fake-quantized layers round weights a channel and pass the grad
 }
 
 }  // namespace
+
+TEST_CASE("exec: int8 maximum pooling that rounds up is the float one of the same codes") {
+  for (const std::int64_t padding : {0, 1}) {
+    Builder b;
+    const Json pool = {{"kernel", {3, 2}}, {"stride", {2, 3}}, {"padding", {padding, padding}}, {"ceil_mode", true}}, scale = {{"scale", 0.02}, {"zero_point", 60}};
+    const Value codes = b.node("quantize", "codes", {b.input("image", graph::DType::kF32, {Dim::symbol("N"), 3, 10, 8})}, scale);
+    b.output("int8", b.node("dequantize", "int8", {b.node("qmax_pool2d", "q", {codes}, pool)}, scale));
+    b.output("float", b.node("max_pool2d", "float", {b.node("dequantize", "x", {codes}, scale)}, pool));
+    exec::Model model = exec::make_model(b.finish(), 1);
+    const auto outputs = exec::Executor(model).run({uniform({2, 3, 10, 8}, -1, 1, 5)}, {});
+    CHECK(outputs[0].sizes().vec() == std::vector<std::int64_t>{2, 3, padding == 0 ? 5 : 6, 3});
+    CHECK(outputs[0].equal(outputs[1]));
+  }
+}

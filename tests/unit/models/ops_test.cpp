@@ -108,12 +108,48 @@ TEST_CASE("ops: pooling") {
   CHECK(type_of("max_pool2d", kImage, {{"kernel", {2, 2}}, {"stride", {2, 2}}}) == "float32[N, 6, 4, 4]");
   CHECK(type_of("avg_pool2d", kImage, {{"kernel", {3, 3}}, {"stride", {2, 1}}, {"padding", {1, 0}}}) == "float32[N, 6, 5, 7]");
   CHECK(type_of("global_avg_pool", kImage) == "float32[N, 6, 1, 1]");
+  CHECK(type_of("adaptive_avg_pool2d", {sym("N"), 6, sym("H"), 9}, {{"size", {4, 7}}}) == "float32[N, 6, 4, 7]");
+  CHECK(failure("adaptive_avg_pool2d", kImage, {{"size", {4}}}) == "attribute 'size' has 1 numbers, expected 2: [height, width]");
   CHECK(type_of("mean", kImage, {{"axes", {2, -1}}}) == "float32[N, 6]");
   CHECK(type_of("mean", kImage, {{"axes", {1}}, {"keepdim", true}}) == "float32[N, 1, 9, 9]");
   CHECK(failure("mean", kImage, {{"axes", {1, -3}}}) == "axes has axis -3 twice");
   CHECK(failure("mean", kImage, {{"axes", Json::array()}}) == "axes is empty, expected at least one axis");
   CHECK(failure("max_pool2d", kImage, {{"kernel", {2, 2}}, {"stride", {2, 2}}, {"padding", {2, 0}}}) ==
         "padding is 2, expected at most half of the kernel's 2");
+}
+
+TEST_CASE("ops: pooling that rounds up has PyTorch's windows, in float and int8") {
+  // size, kernel, stride, padding -> windows, from torch.nn.functional.max_pool2d(ceil_mode=True)
+  const std::int64_t cases[][5] = {{9, 2, 2, 0, 5}, {9, 3, 2, 0, 4}, {10, 3, 2, 0, 5}, {2, 3, 2, 0, 1}, {9, 2, 2, 1, 5}, {10, 2, 2, 1, 6},
+                                   {10, 3, 3, 1, 4}, {7, 3, 4, 1, 2}, {9, 3, 1, 1, 9}, {7, 1, 3, 0, 3}, {8, 2, 5, 1, 2}};
+  for (const auto& [size, kernel, stride, padding, windows] : cases) {
+    CAPTURE(size);
+    CAPTURE(kernel);
+    CAPTURE(stride);
+    CAPTURE(padding);
+    Json attrs = {{"kernel", {kernel, kernel}}, {"stride", {stride, stride}}, {"padding", {padding, padding}}, {"ceil_mode", true}};
+    const std::string w = std::to_string(windows);
+    CHECK(type_of("max_pool2d", {sym("N"), 6, size, size}, attrs) == "float32[N, 6, " + w + ", " + w + "]");
+    CHECK(type_of("qmax_pool2d", {{DType::kU8, {sym("N"), 6, size, size}}}, attrs) == "uint8[N, 6, " + w + ", " + w + "]");
+    const ValueType open = infer_types(one("max_pool2d", {f32({sym("N"), 6, sym("H"), 9})}, attrs)).at("node");
+    CHECK(open.dims[2].evaluate({{"H", size}}) == windows);
+  }
+  const Json three = {{"kernel", {3, 3}}, {"stride", {2, 2}}};
+  CHECK(type_of("max_pool2d", kImage, three) == "float32[N, 6, 4, 4]");
+  CHECK(failure("max_pool2d", {sym("N"), 6, 1, 1}, {{"kernel", {3, 3}}, {"stride", {2, 2}}, {"ceil_mode", true}}) ==
+        "a window of 3 does not fit into 1 + 2 * 0 (size and padding)");
+}
+
+TEST_CASE("ops: a convolution's padding may differ at opposite sides") {
+  const Json attrs = {{"out_channels", 4}, {"kernel", {3, 2}}, {"stride", {2, 1}}, {"padding", {0, 1, 1, 3}}};
+  CHECK(type_of("conv2d", {sym("N"), 6, 8, 9}, attrs) == "float32[N, 4, 4, 12]");  // (8 + 0 + 1 - 3) / 2 + 1, 9 + 1 + 3 - 2 + 1
+  CHECK(infer_types(one("conv2d", {f32({sym("N"), 6, sym("H"), 9})}, attrs)).at("node").dims[2].evaluate({{"H", 8}}) == 4);
+  CHECK(type_of("fake_conv2d", {sym("N"), 6, 8, 9}, attrs) == "float32[N, 4, 4, 12]");
+  Json q = attrs;
+  q["x_scale"] = 0.1;
+  CHECK(type_of("qconv2d", {{DType::kU8, {sym("N"), 6, 8, 9}}}, q) == "uint8[N, 4, 4, 12]");
+  CHECK(failure("conv2d", kImage, {{"out_channels", 4}, {"kernel", {3, 3}}, {"padding", {1, 1, 1}}}) ==
+        "attribute 'padding' has 3 numbers, expected 2 or 4: [height, width] or [top, left, bottom, right]");
 }
 
 TEST_CASE("ops: elementwise ops broadcast, unknown sizes too") {
@@ -124,7 +160,7 @@ TEST_CASE("ops: elementwise ops broadcast, unknown sizes too") {
   CHECK(failure("add", {f32({sym("N")}), f32({3})}).find("cannot be broadcast: N against 3") != std::string::npos);
   CHECK(failure("mul", {f32({3}), {DType::kF64, {3}}}) == "inputs are float32[3] and float64[3], expected one type of number");
   CHECK(failure("add", {f32({3})}) == "has 1 inputs, expected 2");
-  for (const char* op : {"relu", "sigmoid", "tanh", "silu", "hardswish", "gelu", "softmax", "identity"})
+  for (const char* op : {"relu", "relu6", "sigmoid", "hardsigmoid", "tanh", "silu", "hardswish", "gelu", "softmax", "identity"})
     CHECK(type_of(op, kTokens) == "float32[N, S, 8]");
   CHECK(type_of("identity", {{DType::kI64, {3}}}) == "int64[3]");
   CHECK(failure("relu", {{DType::kI64, {3}}}) == "input 0 is int64[3], expected a float type");
@@ -163,6 +199,11 @@ TEST_CASE("ops: changes of shape, with unknown sizes") {
   CHECK(failure("reshape", kTokens, {{"shape", {-1, -1}}}) == "shape [-1, -1] has more than one -1");
   CHECK(failure("reshape", kTokens, {{"shape", {0, 0, 8, 0}}}).find("copies axis 3, which") != std::string::npos);
   CHECK(type_of("permute", kImage, {{"dims", {0, 2, 3, 1}}}) == "float32[N, 9, 9, 6]");
+  CHECK(type_of("reorder", {sym("N"), 3, sym("H")}, {{"axis", 1}, {"order", {2, 0, 1}}}) == "float32[N, 3, H]");
+  CHECK(failure("reorder", {sym("N"), 3}, {{"axis", 1}, {"order", {2, 0}}}) == "order has 2 numbers, expected 3 (axis 1 of float32[N, 3])");
+  CHECK(failure("reorder", {sym("N"), 3}, {{"axis", 1}, {"order", {2, 0, 2}}}) == "order has 2 twice, expected each of 0 to 2 once");
+  CHECK(failure("reorder", {sym("N"), 3}, {{"axis", 1}, {"order", {2, 0, 3}}}) == "order has 3, expected each of 0 to 2 once");
+  CHECK(failure("reorder", {sym("N"), 3}, {{"axis", 0}, {"order", {0}}}).find("must be known") != std::string::npos);
   CHECK(failure("permute", kImage, {{"dims", {0, 2, 2, 1}}}) == "dims [0, 2, 2, 1] are not an order of the axes of float32[N, 6, 9, 9]");
 }
 

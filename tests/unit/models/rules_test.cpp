@@ -158,6 +158,34 @@ TEST_CASE("rules: reshape divides a channel axis by blocks and merges it in bloc
   CHECK(small.tensor("head.weight").shape == Shape{2, 6});
 }
 
+TEST_CASE("rules: a reordered axis keeps each channel's identity, and loses any of them") {
+  Builder b;
+  const Value x = b.node("reorder", "shuffle", {image(b)}, {{"axis", 1}, {"order", {2, 0, 3, 1}}});
+  const Graph g = done(b, b.flatten("flat", b.global_avg_pool("pool", x)));
+  const ChannelClasses all = channel_classes(g);
+  const std::int64_t order[] = {2, 0, 3, 1};
+  for (std::int64_t i = 0; i < 4; ++i) CHECK(class_of(all, "head.weight", 1, i) == class_of(all, "in.weight", 0, order[i]));
+  const Graph small = without(g, "in.weight", 0, {1});
+  CHECK(small.find_node("shuffle")->attrs["order"] == Json{1, 0, 2});
+  CHECK(small.tensor("head.weight").shape == Shape{2, 3});
+  CHECK(keep_without(g, all, {class_of(all, "in.weight", 0, 1)}).at({"head.weight", 1}) == Shape{0, 1, 2});
+}
+
+TEST_CASE("rules: a free tensor [C, 1, 1] scales the channels of an image") {
+  Builder b;
+  const Value x = image(b);
+  b.tensor({"scale", DType::kF32, {4, 1, 1}, Role::kParameter, {{"kind", "ones"}}});
+  const Value scaled = b.node("mul", "scaled", {b.node("tensor", "free", {}, Json::object(), {{"value", {"scale"}}}), x});
+  const Graph g = done(b, b.flatten("flat", b.global_avg_pool("pool", scaled)));
+  const ChannelClasses all = channel_classes(g);
+  CHECK(class_of(all, "scale", 0, 3) == class_of(all, "in.weight", 0, 3));
+  CHECK(!class_at(all, "scale", 0, 3).frozen);
+  const Graph one = without(g, "scale", 0, {0, 1, 3});
+  CHECK(one.tensor("scale").shape == Shape{1, 1, 1});
+  CHECK(one.tensor("in.weight").shape == Shape{1, 3, 1, 1});
+  CHECK(channel_classes(one).notes.empty());
+}
+
 TEST_CASE("rules: a reshape that mixes axes freezes") {
   Builder b;
   Value x = b.node("reshape", "mix", {b.conv2d("in", b.input("x", DType::kF32, {sym("N"), 3, 3, 3}), 4, 1)}, {{"shape", {0, 6, 6}}});

@@ -25,10 +25,12 @@ class Softmax : public Op {
 };
 
 const OpRegistrar relu{std::make_unique<Unary>("relu", "max(x, 0)")};
+const OpRegistrar relu6{std::make_unique<Unary>("relu6", "clamp(x, 0, 6)")};
 const OpRegistrar sigmoid{std::make_unique<Unary>("sigmoid", "1 / (1 + exp(-x))")};
 const OpRegistrar tanh{std::make_unique<Unary>("tanh", "hyperbolic tangent")};
 const OpRegistrar silu{std::make_unique<Unary>("silu", "x * sigmoid(x)")};
 const OpRegistrar hardswish{std::make_unique<Unary>("hardswish", "x * clamp(x + 3, 0, 6) / 6")};
+const OpRegistrar hardsigmoid{std::make_unique<Unary>("hardsigmoid", "clamp(x + 3, 0, 6) / 6")};
 const OpRegistrar gelu{std::make_unique<Unary>(
     "gelu", "x times the normal distribution function of x, exact or by tanh",
     std::vector<AttrSpec>{{.name = "approximate", .type = AttrType::kString, .default_value = "none", .choices = {"none", "tanh"}}})};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace ds::graph::opset {
@@ -38,11 +39,22 @@ std::vector<std::int64_t> pair(const NodeView& view, const std::string& name) {
   return values;
 }
 
-Dim window(const NodeView& view, const Dim& size, std::int64_t kernel, std::int64_t stride, std::int64_t padding, std::int64_t dilation) {
+std::vector<std::int64_t> sides(const NodeView& view, const std::string& name) {
+  std::vector<std::int64_t> values = view.ints(name);
+  if (values.size() == 2) return {values[0], values[1], values[0], values[1]};
+  if (values.size() != 4)
+    view.fail(fmt::format("attribute '{}' has {} numbers, expected 2 or 4: [height, width] or [top, left, bottom, right]", name, values.size()));
+  return values;
+}
+
+Dim window(const NodeView& view, const Dim& size, std::int64_t kernel, std::int64_t stride, std::int64_t padding, std::int64_t dilation,
+           bool ceil) {
   const std::int64_t reach = dilation * (kernel - 1) + 1;
-  if (size.is_known() && size.value() + 2 * padding < reach)
+  // How far the last window may stick out: less than a stride, and it begins at size + padding - 1 at the latest.
+  const std::int64_t beyond = ceil ? std::min(stride - 1, reach - padding - 1) : 0;
+  if (size.is_known() && size.value() + 2 * padding + beyond < reach)
     view.fail(fmt::format("a window of {} does not fit into {} + 2 * {} (size and padding)", reach, size.value(), padding));
-  return floor_div(size + Dim(2 * padding - reach), stride) + Dim(1);
+  return floor_div(size + Dim(2 * padding + beyond - reach), stride) + Dim(1);
 }
 
 Dim product(const std::vector<Dim>& dims, std::size_t begin, std::size_t end) {

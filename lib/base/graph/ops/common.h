@@ -24,8 +24,12 @@ std::int64_t known(const NodeView& view, std::size_t i, int axis, const std::str
 int axis_of(const NodeView& view, std::int64_t stated, int rank, const std::string& name = "axis");
 /// An attribute of exactly two integers: [height, width].
 std::vector<std::int64_t> pair(const NodeView& view, const std::string& name);
+/// The padding of a convolution by its attribute, [height, width] or [top, left, bottom, right]: always the four.
+std::vector<std::int64_t> sides(const NodeView& view, const std::string& name);
 /// Positions of a window: floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1. Fails where a known size is too small.
-Dim window(const NodeView& view, const Dim& size, std::int64_t kernel, std::int64_t stride, std::int64_t padding, std::int64_t dilation = 1);
+/// `ceil`: rounded up instead, as long as the last window begins within the values or the padding before them (PyTorch's ceil_mode).
+Dim window(const NodeView& view, const Dim& size, std::int64_t kernel, std::int64_t stride, std::int64_t padding, std::int64_t dilation = 1,
+           bool ceil = false);
 Dim product(const std::vector<Dim>& dims, std::size_t begin, std::size_t end);
 
 /// PyTorch's defaults of conv and linear: kaiming_uniform(a = sqrt(5)) for weights, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for biases.

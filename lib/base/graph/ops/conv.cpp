@@ -8,7 +8,7 @@ class Conv2d : public Op {
  public:
   Conv2d() {
     name = "conv2d";
-    summary = "2-D convolution of [N, C, H, W], grouped or depthwise too";
+    summary = "2-D convolution of [N, C, H, W], grouped or depthwise too; padding is [height, width] or [top, left, bottom, right]";
     attrs = {{"out_channels", AttrType::kInt, nullptr, 1, kMaxSize},
              {"kernel", AttrType::kInts, nullptr, 1, 4096},
              {"stride", AttrType::kInts, {1, 1}, 1, 4096},
@@ -25,11 +25,11 @@ class Conv2d : public Op {
 
   std::vector<ValueType> infer(const NodeView& view) const override {
     const Sizes s = sizes(view);
-    const auto stride = pair(view, "stride"), padding = pair(view, "padding"), dilation = pair(view, "dilation");
+    const auto stride = pair(view, "stride"), padding = sides(view, "padding"), dilation = pair(view, "dilation");
     const ValueType& x = view.input();
     return {{x.dtype,
-             {x.dims[0], s.out, window(view, x.dims[2], s.kernel[0], stride[0], padding[0], dilation[0]),
-              window(view, x.dims[3], s.kernel[1], stride[1], padding[1], dilation[1])}}};
+             {x.dims[0], s.out, window(view, x.dims[2] + Dim(padding[2] - padding[0]), s.kernel[0], stride[0], padding[0], dilation[0]),
+              window(view, x.dims[3] + Dim(padding[3] - padding[1]), s.kernel[1], stride[1], padding[1], dilation[1])}}};
   }
 
   Dim macs(const NodeView& view) const override {

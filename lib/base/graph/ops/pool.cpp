@@ -18,16 +18,40 @@ class Pool2d : public Op {
     require_float(view);
     require_rank(view, 0, 4);
     const auto kernel = pair(view, "kernel"), stride = pair(view, "stride"), padding = pair(view, "padding");
+    const bool ceil = name == "max_pool2d" && view.b("ceil_mode");
     ValueType type = view.input();
     for (std::size_t i = 0; i < 2; ++i) {
       if (2 * padding[i] > kernel[i]) view.fail(fmt::format("padding is {}, expected at most half of the kernel's {}", padding[i], kernel[i]));
-      type.dims[2 + i] = window(view, type.dims[2 + i], kernel[i], stride[i], padding[i]);
+      type.dims[2 + i] = window(view, type.dims[2 + i], kernel[i], stride[i], padding[i], 1, ceil);
     }
     return {type};
   }
 
   void channels(ChannelRule& rule) const override {
     freeze_axes(rule, 0, "pooling slides over this axis", 1);
+    const Atoms atoms = rule.input(0, 1);
+    if (!atoms.empty()) rule.output(0, 1, atoms);
+  }
+};
+
+class AdaptiveAvgPool2d : public Op {
+ public:
+  AdaptiveAvgPool2d() {
+    name = "adaptive_avg_pool2d";
+    summary = "mean of each of size[0] x size[1] windows that cover [N, C, H, W]: rows floor(i H / size[0]) to ceil((i + 1) H / size[0]), columns alike";
+    attrs = {{"size", AttrType::kInts, nullptr, 1, 4096}};
+  }
+
+  std::vector<ValueType> infer(const NodeView& view) const override {
+    require_float(view);
+    require_rank(view, 0, 4);
+    const auto size = pair(view, "size");
+    const ValueType& x = view.input();
+    return {{x.dtype, {x.dims[0], x.dims[1], size[0], size[1]}}};
+  }
+
+  void channels(ChannelRule& rule) const override {
+    freeze_axes(rule, 0, "pooling averages over this axis", 1);
     const Atoms atoms = rule.input(0, 1);
     if (!atoms.empty()) rule.output(0, 1, atoms);
   }
@@ -99,9 +123,11 @@ class Mean : public Op {
   }
 };
 
-const OpRegistrar max_pool2d{std::make_unique<Pool2d>("max_pool2d", "maximum of each window of [N, C, H, W]; padding counts as minus infinity")};
+const OpRegistrar max_pool2d{std::make_unique<Pool2d>("max_pool2d", "maximum of each window of [N, C, H, W]; padding counts as minus infinity",
+                                                      std::vector<AttrSpec>{{"ceil_mode", AttrType::kBool, false}})};
 const OpRegistrar avg_pool2d{std::make_unique<Pool2d>("avg_pool2d", "mean of each window of [N, C, H, W]",
                                                       std::vector<AttrSpec>{{"count_include_pad", AttrType::kBool, true}})};
+const OpRegistrar adaptive_avg_pool2d{std::make_unique<AdaptiveAvgPool2d>()};
 const OpRegistrar global_avg_pool{std::make_unique<GlobalAvgPool>()};
 const OpRegistrar mean{std::make_unique<Mean>()};
 

@@ -100,11 +100,11 @@ class QConv2d : public Op {
 
   std::vector<ValueType> infer(const NodeView& view) const override {
     const Sizes s = sizes(view);
-    const auto stride = pair(view, "stride"), padding = pair(view, "padding"), dilation = pair(view, "dilation");
+    const auto stride = pair(view, "stride"), padding = sides(view, "padding"), dilation = pair(view, "dilation");
     const ValueType& x = view.input();
     const ValueType y{result_type(view),
-                      {x.dims[0], s.out, window(view, x.dims[2], s.kernel[0], stride[0], padding[0], dilation[0]),
-                       window(view, x.dims[3], s.kernel[1], stride[1], padding[1], dilation[1])}};
+                      {x.dims[0], s.out, window(view, x.dims[2] + Dim(padding[2] - padding[0]), s.kernel[0], stride[0], padding[0], dilation[0]),
+                       window(view, x.dims[3] + Dim(padding[3] - padding[1]), s.kernel[1], stride[1], padding[1], dilation[1])}};
     if (view.inputs().size() > 1) require_u8(view, 1), require_same(view, y, view.input(1));
     return {y};
   }
@@ -238,6 +238,7 @@ class QPool2d : public Op {
       attrs = {{"kernel", AttrType::kInts, nullptr, 1, 4096},
                {"stride", AttrType::kInts, nullptr, 1, 4096},
                {"padding", AttrType::kInts, {0, 0}, 0, 4096}};
+    if (!average) attrs.push_back({"ceil_mode", AttrType::kBool, false});
     if (!average) return;
     if (!global) attrs.push_back({"count_include_pad", AttrType::kBool, true});
     for (AttrSpec spec : {scale("x_"), zero_point("x_"), scale("y_"), zero_point("y_")}) attrs.push_back(std::move(spec));
@@ -254,7 +255,7 @@ class QPool2d : public Op {
     const auto kernel = pair(view, "kernel"), stride = pair(view, "stride"), padding = pair(view, "padding");
     for (std::size_t i = 0; i < 2; ++i) {
       if (2 * padding[i] > kernel[i]) view.fail(fmt::format("padding is {}, expected at most half of the kernel's {}", padding[i], kernel[i]));
-      type.dims[2 + i] = window(view, type.dims[2 + i], kernel[i], stride[i], padding[i]);
+      type.dims[2 + i] = window(view, type.dims[2 + i], kernel[i], stride[i], padding[i], 1, !average_ && view.b("ceil_mode"));
     }
     return {type};
   }

@@ -33,7 +33,8 @@ class Embedding : public Op {
   void resize(const NodeView&, const NodeView& view, Json& attrs) const override { attrs["dim"] = view.slot_shape("weight")[1]; }
 };
 
-/// Channels are axis 1 where there are four axes, else the last one; no other axis is tracked.
+/// Channels are axis 1 where there are four axes, else the last one of more than one element ([C, 1, 1] scales the channels of images);
+/// no other axis is tracked.
 class FreeTensor : public Op {
  public:
   FreeTensor() {
@@ -58,7 +59,10 @@ class FreeTensor : public Op {
   }
 
   void channels(ChannelRule& rule) const override {
-    const int axes = static_cast<int>(rule.view().slot_shape("value").size()), axis = axes == 4 ? 1 : axes - 1;
+    const std::vector<std::int64_t> shape = rule.view().slot_shape("value");
+    const int axes = static_cast<int>(shape.size());
+    int axis = axes == 4 ? 1 : axes - 1;
+    while (axes != 4 && axis > 0 && shape[static_cast<std::size_t>(axis)] == 1) --axis;
     if (axes == 0 || (axis == 0 && !rule.view().inputs().empty())) return;
     rule.output(0, axis, rule.slot("value", axis));
   }

@@ -2,12 +2,9 @@
 
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <charconv>
 #include <cmath>
 #include <numbers>
-#include <set>
 
 #include "base/core/error.h"
 #include "engine/data/assemble.h"
@@ -21,52 +18,11 @@ using Options = catalog::dataset::synthetic::Options;
 
 [[noreturn]] void refuse(const std::string& what, const std::string& hint = "") { throw Error(Exit::kUsage, "data", "synthetic: " + what, hint); }
 
-std::int64_t integer(const std::string& key, const std::string& text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) refuse(fmt::format("{}={}, expected an integer", key, text));
-  return value;
-}
-
-/// key=value,key=value
-void parse(const std::string& rest, Options& options) {
-  const core::Fields fields = core::walk(options);
-  std::vector<std::string> keys;
-  for (const core::Entry& entry : fields.entries()) keys.push_back(entry.path);
-  std::set<std::string> seen;
-  for (std::size_t begin = 0; begin < rest.size();) {
-    const std::size_t end = std::min(rest.find(',', begin), rest.size());
-    const std::string item = rest.substr(begin, end - begin);
-    begin = end + 1;
-    const std::size_t equals = item.find('=');
-    if (equals == std::string::npos) refuse(fmt::format("'{}', expected key=value", item));
-    const std::string key = item.substr(0, equals), value = item.substr(equals + 1);
-    if (!seen.insert(key).second) refuse(fmt::format("{} is given twice", key));
-    const core::Entry* found = nullptr;
-    for (const core::Entry& entry : fields.entries()) {
-      if (entry.path == key) found = &entry;
-    }
-    if (!found) {
-      const std::string guess = core::nearest(key, keys);
-      refuse(fmt::format("unknown key '{}'{}", key, guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess)),
-             fmt::format("one of {}", fmt::join(keys, ", ")));
-    }
-    if (auto* const text = std::get_if<std::string*>(&found->target)) {
-      **text = value;
-      continue;
-    }
-    const std::int64_t number = integer(key, value);
-    if (double(number) < found->field.min) refuse(fmt::format("{}={}, expected at least {}", key, number, found->field.min));
-    if (double(number) > found->field.max) refuse(fmt::format("{}={}, expected at most {}", key, number, found->field.max));
-    *std::get<std::int64_t*>(found->target) = number;
-  }
-}
-
 std::vector<std::int64_t> parse_shape(const std::string& text) {
   std::vector<std::int64_t> dims;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find('x', begin), text.size());
-    dims.push_back(integer("shape", text.substr(begin, end - begin)));
+    dims.push_back(read_integer("synthetic", "shape", text.substr(begin, end - begin)));
     begin = end + 1;
   }
   bool fits = dims.size() == 3;
@@ -129,7 +85,7 @@ Split draw(const char* name, std::int64_t n, const std::vector<float>& pictures,
 
 Dataset load(const std::string& rest, const core::Options& given) {
   Options options = static_cast<const Options&>(given);
-  parse(rest, options);
+  read_options("synthetic", rest, options);
   const std::vector<std::int64_t> shape = parse_shape(options.shape);
   constexpr double kMost = 8e9;  // bytes: beyond it a slip of the keyboard is more likely than a wish
   const double size = double(shape[0]) * double(shape[1]) * double(shape[2]);

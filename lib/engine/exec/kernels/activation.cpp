@@ -1,6 +1,8 @@
 // Functions of one element, softmax, dropout
 #include <ATen/ops/gelu.h>
+#include <ATen/ops/hardsigmoid.h>
 #include <ATen/ops/hardswish.h>
+#include <ATen/ops/hardtanh.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
 
@@ -11,6 +13,9 @@ namespace ds::exec::kernels::activation {
 
 std::unique_ptr<Kernel> relu(const BindContext&) {
   return kernel([](StepArgs& a) { a.out(a.in().relu()); });
+}
+std::unique_ptr<Kernel> relu6(const BindContext&) {
+  return kernel([](StepArgs& a) { a.out(at::hardtanh(a.in(), 0, 6)); });
 }
 std::unique_ptr<Kernel> sigmoid(const BindContext&) {
   return kernel([](StepArgs& a) { a.out(a.in().sigmoid()); });
@@ -23,6 +28,9 @@ std::unique_ptr<Kernel> silu(const BindContext&) {
 }
 std::unique_ptr<Kernel> hardswish(const BindContext&) {
   return kernel([](StepArgs& a) { a.out(at::hardswish(a.in())); });
+}
+std::unique_ptr<Kernel> hardsigmoid(const BindContext&) {
+  return kernel([](StepArgs& a) { a.out(at::hardsigmoid(a.in())); });
 }
 std::unique_ptr<Kernel> gelu(const BindContext& c) {
   return kernel([mode = c.view.s("approximate")](StepArgs& a) { a.out(at::gelu(a.in(), mode)); });
@@ -48,9 +56,9 @@ std::unique_ptr<Kernel> drop_path(const BindContext& c) {
   });
 }
 
-const core::Body<MakeKernel> bodies[] = {{"kernel", "relu", relu},           {"kernel", "sigmoid", sigmoid},   {"kernel", "tanh", tanh},
-                                         {"kernel", "silu", silu},           {"kernel", "hardswish", hardswish}, {"kernel", "gelu", gelu},
-                                         {"kernel", "softmax", softmax},     {"kernel", "identity", identity}, {"kernel", "dropout", dropout},
-                                         {"kernel", "drop_path", drop_path}};
+const core::Body<MakeKernel> bodies[] = {{"kernel", "relu", relu},       {"kernel", "relu6", relu6},         {"kernel", "sigmoid", sigmoid},
+                                         {"kernel", "tanh", tanh},       {"kernel", "silu", silu},           {"kernel", "hardswish", hardswish},
+                                         {"kernel", "gelu", gelu},       {"kernel", "softmax", softmax},     {"kernel", "hardsigmoid", hardsigmoid},
+                                         {"kernel", "identity", identity}, {"kernel", "dropout", dropout},   {"kernel", "drop_path", drop_path}};
 
 }  // namespace ds::exec::kernels::activation

@@ -2,12 +2,13 @@
 #include <ATen/ops/convolution.h>
 
 #include "engine/exec/kernel.h"
+#include "engine/exec/padding.h"
 
 namespace ds::exec::kernels::conv {
 
 class Conv2d final : public Kernel {
  public:
-  explicit Conv2d(const graph::NodeView& v) : stride_(v.ints("stride")), padding_(v.ints("padding")), dilation_(v.ints("dilation")), groups_(v.i("groups")) {}
+  explicit Conv2d(const graph::NodeView& v) : stride_(v.ints("stride")), padding_(v), dilation_(v.ints("dilation")), groups_(v.i("groups")) {}
 
   void run(StepArgs& a) override {
     at::Tensor x = a.in(), w = a.slot(0), b = a.slot(1);
@@ -18,11 +19,13 @@ class Conv2d final : public Kernel {
     } else if (x.scalar_type() != w.scalar_type()) {
       x = x.to(w.scalar_type());  // an op before it ran in bfloat16
     }
-    a.out(at::convolution(x, w, b, stride_, padding_, dilation_, /*transposed=*/false, {0, 0}, groups_));
+    a.out(at::convolution(padding_.around(x), w, b, stride_, padding_.rest(), dilation_, /*transposed=*/false, {0, 0}, groups_));
   }
 
  private:
-  std::vector<std::int64_t> stride_, padding_, dilation_;
+  std::vector<std::int64_t> stride_;
+  Padding padding_;
+  std::vector<std::int64_t> dilation_;
   std::int64_t groups_;
 };
 

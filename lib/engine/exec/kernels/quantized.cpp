@@ -9,6 +9,7 @@
 #include "base/core/error.h"
 #include "engine/exec/int8.h"
 #include "engine/exec/kernel.h"
+#include "engine/exec/padding.h"
 #include "engine/exec/simd/int8_pack.h"
 #include "engine/exec/simd/simd.h"
 
@@ -82,9 +83,11 @@ class Weighted final : public Kernel {
     p_.residual_multiplier = float(v.f("residual_scale") / y_scale_);
     p_.kernel_h = p_.kernel_w = p_.stride_h = p_.stride_w = p_.dilation_h = p_.dilation_w = p_.groups = 1;
     if (!conv_) return;
-    const auto stride = v.ints("stride"), padding = v.ints("padding"), dilation = v.ints("dilation"), kernel = v.ints("kernel");
+    const auto stride = v.ints("stride"), dilation = v.ints("dilation"), kernel = v.ints("kernel");
+    const Padding padding(v);
     p_.kernel_h = kernel[0], p_.kernel_w = kernel[1], p_.stride_h = stride[0], p_.stride_w = stride[1];
-    p_.pad_h = padding[0], p_.pad_w = padding[1], p_.dilation_h = dilation[0], p_.dilation_w = dilation[1];
+    p_.pad_h = padding.top, p_.pad_w = padding.left, end_h_ = padding.bottom, end_w_ = padding.right;
+    p_.dilation_h = dilation[0], p_.dilation_w = dilation[1];
     p_.groups = v.i("groups");
   }
 
@@ -97,8 +100,8 @@ class Weighted final : public Kernel {
     std::vector<std::int64_t> sizes = x.sizes().vec();
     if (conv_) {
       p.batch = x.size(0), p.channels = x.size(1), p.height = x.size(2), p.width = x.size(3);
-      p.out_height = (p.height + 2 * p.pad_h - p.dilation_h * (p.kernel_h - 1) - 1) / p.stride_h + 1;
-      p.out_width = (p.width + 2 * p.pad_w - p.dilation_w * (p.kernel_w - 1) - 1) / p.stride_w + 1;
+      p.out_height = (p.height + p.pad_h + end_h_ - p.dilation_h * (p.kernel_h - 1) - 1) / p.stride_h + 1;
+      p.out_width = (p.width + p.pad_w + end_w_ - p.dilation_w * (p.kernel_w - 1) - 1) / p.stride_w + 1;
       sizes = {p.batch, p.out_channels, p.out_height, p.out_width};
     } else {
       p.channels = sizes.back();
@@ -157,6 +160,7 @@ class Weighted final : public Kernel {
   double x_scale_, y_scale_;
   bool relu_, to_float_;
   simd::Int8Conv p_{};
+  std::int64_t end_h_ = 0, end_w_ = 0;  ///< padding behind the last row and column
   simd::PackedConv packed_;
   at::Tensor weight_, scale_, bias_;  // what packed_ was made from
   std::int64_t versions_ = 0;
@@ -194,14 +198,18 @@ std::unique_ptr<Kernel> pool(const graph::NodeView& v, bool average, bool global
     p.x_zero = std::int32_t(v.i("x_zero_point")), p.y_zero = std::int32_t(v.i("y_zero_point"));
     p.ratio = float(v.f("x_scale") / v.f("y_scale"));
   }
-  return kernel([p, average, global](StepArgs& a) {
+  // How far the last window may stick out, as in graph::opset::window.
+  const bool ceil = !average && v.b("ceil_mode");
+  const std::int64_t beyond_h = ceil ? std::min(p.stride_h - 1, p.kernel_h - p.pad_h - 1) : 0;
+  const std::int64_t beyond_w = ceil ? std::min(p.stride_w - 1, p.kernel_w - p.pad_w - 1) : 0;
+  return kernel([p, average, global, beyond_h, beyond_w](StepArgs& a) {
     simd::Int8Pool pool = p;
     const at::Tensor x = in_order(a.in());
     pool.x = x.const_data_ptr<std::uint8_t>();
     pool.channels = x.size(1), pool.height = x.size(2), pool.width = x.size(3);
     if (global) pool.kernel_h = pool.height, pool.kernel_w = pool.width;
-    pool.out_height = (pool.height + 2 * pool.pad_h - pool.kernel_h) / pool.stride_h + 1;
-    pool.out_width = (pool.width + 2 * pool.pad_w - pool.kernel_w) / pool.stride_w + 1;
+    pool.out_height = (pool.height + 2 * pool.pad_h + beyond_h - pool.kernel_h) / pool.stride_h + 1;
+    pool.out_width = (pool.width + 2 * pool.pad_w + beyond_w - pool.kernel_w) / pool.stride_w + 1;
     at::Tensor y = empty_in_order({x.size(0), pool.channels, pool.out_height, pool.out_width}, at::kByte);
     pool.y = y.mutable_data_ptr<std::uint8_t>();
     const auto run = average ? simd::kernels().int8->avg_pool : simd::kernels().int8->max_pool;
@@ -225,9 +233,9 @@ std::unique_ptr<Kernel> fake_quantize_kernel(const BindContext& c) {
 
 std::unique_ptr<Kernel> fake_conv2d(const BindContext& c) {
   const graph::NodeView& v = c.view;
-  return kernel([stride = v.ints("stride"), padding = v.ints("padding"), dilation = v.ints("dilation"), groups = v.i("groups")](StepArgs& a) {
+  return kernel([stride = v.ints("stride"), padding = Padding(v), dilation = v.ints("dilation"), groups = v.i("groups")](StepArgs& a) {
     const at::Tensor w = fake_quantize_weight(a.slot(0));
-    a.out(at::convolution(a.in().to(w.scalar_type()), w, a.slot(1), stride, padding, dilation, /*transposed=*/false, {0, 0}, groups));
+    a.out(at::convolution(padding.around(a.in().to(w.scalar_type())), w, a.slot(1), stride, padding.rest(), dilation, /*transposed=*/false, {0, 0}, groups));
   });
 }
 

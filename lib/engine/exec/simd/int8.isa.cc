@@ -333,7 +333,8 @@ void conv(const Int8Conv& p, int64_t begin, int64_t end, uint8_t* scratch) {
   const int64_t in = p.channels / p.groups, out = p.out_channels / p.groups, depth = (p.kernel_h * p.kernel_w * in + 3) / 4 * 4;
   const int64_t per_group = (out + kColumns - 1) / kColumns, most = kTileBytes / depth / kRows * kRows;
   const int64_t tile = most < kRows ? kRows : most < kTileRows ? most : kTileRows;
-  const bool direct = p.kernel_h == 1 && p.kernel_w == 1 && p.pad_h == 0 && p.pad_w == 0 && in % 4 == 0;
+  const bool unpadded = p.pad_h == 0 && p.pad_w == 0 && (p.out_height - 1) * p.stride_h < p.height && (p.out_width - 1) * p.stride_w < p.width;
+  const bool direct = p.kernel_h == 1 && p.kernel_w == 1 && unpadded && in % 4 == 0;
   uint8_t* outside = scratch + tile * depth + 64;
   __builtin_memset(outside, p.x_zero, std::uint64_t(p.kernel_w * in + 32));
   const uint8_t* rows[kTileRows];

@@ -1,0 +1,246 @@
+#include "base/commands/convert_formats.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "base/core/error.h"
+#include "base/core/log.h"
+#include "base/io/checkpoint_format.h"
+
+namespace ds::commands {
+namespace formats {
+
+using io::Array;
+using io::Json;
+using Tensors = std::map<std::string, Array>;
+
+constexpr const char* kVersionKey = "ds.format";
+constexpr const char* kDigestKey = "ds.digest";
+constexpr int kVersion = 1;
+constexpr std::int64_t kMaxLabels = 1 << 26;  ///< bytes
+
+/// Pictures of mistakes and curves are for the report; the state is for going on. All else goes along.
+bool travels(const io::format::Document& document) {
+  return document.member != &io::Checkpoint::evaluation && document.member != &io::Checkpoint::history && document.member != &io::Checkpoint::state;
+}
+
+io::TensorFile to_file(const io::Checkpoint& checkpoint) {
+  io::TensorFile file;
+  file.tensors = checkpoint.tensors;
+  file.metadata = {{"format", "pt"}, {kVersionKey, std::to_string(kVersion)}, {kDigestKey, checkpoint.digest}};
+  for (const io::format::Document& document : io::format::kDocuments)
+    if (const Json& json = checkpoint.*document.member; travels(document) && !json.is_null())
+      file.metadata[std::string("ds.") + document.name] = io::format::document_text(json, document.name);
+  return file;
+}
+
+bool is_own(const io::TensorFile& file) { return file.metadata.count(kVersionKey) && file.metadata.count("ds.graph"); }
+
+/// A file of ours as the checkpoint that it was.
+io::Checkpoint from_own(const io::TensorFile& file, const std::string& path) {
+  if (const std::string& version = file.metadata.at(kVersionKey); version != std::to_string(kVersion))
+    throw Error(Exit::kInput, path, fmt::format("{} is '{}', expected '{}'", kVersionKey, version, kVersion), "a newer version of ds may have written it");
+  io::Checkpoint checkpoint;
+  checkpoint.tensors = file.tensors;
+  for (const io::format::Document& document : io::format::kDocuments) {
+    const auto found = file.metadata.find(std::string("ds.") + document.name);
+    if (found == file.metadata.end() || !travels(document)) continue;
+    const std::string where = path + ": " + found->first;
+    checkpoint.*document.member = io::format::parse_document(found->second.data(), found->second.size(), where);
+    if (const std::string problem = io::format::kind_problem(document.name, checkpoint.*document.member); !problem.empty())
+      throw Error(Exit::kInput, where, problem);
+  }
+  const graph::Graph graph = graph::from_json(checkpoint.graph, path + ": ds.graph");
+  graph::verify(graph, path + ": ds.graph");
+  check_tensors(graph, file.tensors, path);
+  return checkpoint;
+}
+
+/// What nobody reads, and a prefix that a wrapper left on every name.
+void clean(Tensors& tensors, core::Record& record) {
+  Json ignored = Json::array();
+  for (auto at = tensors.begin(); at != tensors.end();) {
+    if (!at->first.ends_with("num_batches_tracked")) {
+      ++at;
+      continue;
+    }
+    ignored.push_back(at->first);
+    at = tensors.erase(at);
+  }
+  if (!ignored.empty()) record["ignored"] = ignored;
+  const std::string prefix = "module.";  // torch.nn.DataParallel
+  if (tensors.empty() ||
+      !std::all_of(tensors.begin(), tensors.end(), [&](const auto& t) { return t.first.size() > prefix.size() && t.first.starts_with(prefix); }))
+    return;
+  Tensors short_names;
+  for (const auto& [name, array] : tensors) short_names.emplace(name.substr(prefix.size()), array);
+  tensors = std::move(short_names);
+  record["prefix"] = prefix;
+}
+
+Json read_labels(const std::string& path, std::int64_t count) {
+  const std::string text = io::read_file(path, kMaxLabels);
+  if (!io::is_utf8(text)) throw Error(Exit::kInput, path, "labels that are not UTF-8 text");
+  Json labels = Json::array();
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    labels.push_back(line);
+    at = end + 1;
+  }
+  if (static_cast<std::int64_t>(labels.size()) != count)
+    throw Error(Exit::kInput, path, fmt::format("{} labels, one a line; the net has {} outputs", labels.size(), count));
+  return labels;
+}
+
+Json per_channel(const std::vector<double>& given, const std::vector<double>& imagenet, double otherwise, std::int64_t channels, const std::string& flag) {
+  std::vector<double> values = given;
+  if (values.empty()) values = channels == 3 ? imagenet : std::vector<double>(static_cast<std::size_t>(channels), otherwise);
+  if (static_cast<std::int64_t>(values.size()) != channels)
+    throw Error(Exit::kUsage, flag, fmt::format("{} values, the net has {} channels", values.size(), channels));
+  return values;
+}
+
+/// Pixels to what the net was trained on: as the options say, ImageNet's mean and deviation where it has three channels.
+Json preprocessing(const ConvertCommand& options, const graph::Graph& graph) {
+  const std::vector<graph::Dim>& dims = graph.inputs.at(0).type.dims;
+  if (dims.size() != 4) return nullptr;
+  const std::int64_t channels = dims[1].value();
+  return {{"kind", "image"},
+          {"shape", {channels, dims[2].value(), dims[3].value()}},
+          {"scale", 1.0 / 255},
+          {"mean", per_channel(options.mean, {0.485, 0.456, 0.406}, 0, channels, "--mean")},
+          {"std", per_channel(options.std, {0.229, 0.224, 0.225}, 1, channels, "--std")}};
+}
+
+/// Weights of another program in the net that the options name.
+io::Checkpoint from_foreign(const ConvertCommand& options, io::TensorFile file, const std::string& path, core::Record& record) {
+  if (options.model.name.empty())
+    throw Error(Exit::kUsage, path, "holds tensors and no graph", "name the architecture with --arch (ds-train --list architecture)");
+  clean(file.tensors, record);
+  const graph::Graph graph = graph_for(options.model, file.tensors, options.size);
+  check_tensors(graph, file.tensors, path);
+  io::Checkpoint checkpoint;
+  checkpoint.graph = graph::to_json(graph);
+  checkpoint.tensors = std::move(file.tensors);
+  for (const auto& [name, array] : checkpoint.tensors)
+    if (const std::int64_t at = io::first_nonfinite(array); at >= 0)
+      throw Error(Exit::kInput, path, fmt::format("tensor '{}': value at index {} is not finite", name, at));
+  checkpoint.preprocessing = preprocessing(options, graph);
+  const std::vector<graph::Dim> out = graph::infer_types(graph).at(graph.outputs.at(0).value).dims;
+  if (!options.labels.empty()) checkpoint.labels = read_labels(options.labels, out.back().value());
+  record["model"] = graph.meta;
+  record["preprocessing"] = checkpoint.preprocessing;
+  return checkpoint;
+}
+
+/// Whether the bytes are equal. Pages of `back`, which nobody reads again, are given back on the way, so that two files of weights are never in
+/// memory at once.
+bool same_bytes(const std::byte* wrote, const std::byte* back, std::size_t bytes) {
+  constexpr std::size_t kBlock = std::size_t{1} << 20;
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  bool same = true;
+  for (std::size_t at = 0; at < bytes; at += kBlock) {
+    const std::size_t n = std::min(kBlock, bytes - at);
+    same &= std::memcmp(wrote + at, back + at, n) == 0;
+    const auto first = reinterpret_cast<std::uintptr_t>(back + at), begin = (first + page - 1) / page * page, end = (first + n) / page * page;
+    if (same && begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  }
+  return same;
+}
+
+/// "" where both are the same bit for bit, else how they differ; `largest` grows to the largest difference.
+std::string difference(const std::string& name, const Array& wrote, const Tensors& back, double& largest) {
+  const auto found = back.find(name);
+  if (found == back.end()) return fmt::format("tensor '{}' is not there", name);
+  const Array& read = found->second;
+  if (read.dtype != wrote.dtype || read.shape != wrote.shape)
+    return fmt::format("tensor '{}' is {}{}, wrote {}{}", name, io::dtype_name(read.dtype), io::shape_text(read.shape), io::dtype_name(wrote.dtype),
+                       io::shape_text(wrote.shape));
+  if (same_bytes(wrote.data, read.data, wrote.bytes())) return "";
+  for (std::int64_t i = 0, n = wrote.numel(); i < n; ++i) {
+    const double apart = std::abs(io::element(read, i) - io::element(wrote, i));
+    if (!(apart <= largest)) largest = apart;  // NaN counts too
+  }
+  return fmt::format("tensor '{}' differs by at most {:g}", name, largest);
+}
+
+/// Reads back what was written and holds it against what was to be written. A file that differs is removed.
+void verify_written(const std::string& path, const Tensors& wrote, core::Record& record) {
+  Tensors back;
+  if (io::tensor_format(path) == io::TensorFormat::kNone) back = io::load(path, {.verify = false}).tensors;  // compared bit for bit below
+  else back = io::read_tensors(path, false).tensors;
+  if (io::tensor_format(path) == io::TensorFormat::kNpy && back.size() == 1 && wrote.size() == 1)  // it has no name for its tensor
+    back = {{wrote.begin()->first, back.begin()->second}};
+  std::string problem = back.size() == wrote.size() ? "" : fmt::format("{} tensors, wrote {}", back.size(), wrote.size());
+  double largest = 0;
+  for (const auto& [name, array] : wrote) {
+    const std::string found = difference(name, array, back, largest);
+    if (problem.empty()) problem = found;
+  }
+  record["verified"] = {{"tensors", wrote.size()}, {"largest_difference", largest}};
+  if (problem.empty()) return;
+  unlink(path.c_str());
+  throw Error(Exit::kFailure, path, "what was read back is not what was written: " + problem);
+}
+
+void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, Json step, core::Record& record) {
+  io::add_provenance(checkpoint, std::move(step), options.common.reproducible);
+  io::save(checkpoint, options.output, {.overwrite = options.common.force, .reproducible = options.common.reproducible});
+  record.output("model", checkpoint.path, checkpoint.digest);
+  if (options.output != "-") verify_written(options.output, checkpoint.tensors, record);
+}
+
+void write_file(const ConvertCommand& options, const io::TensorFile& file, const std::string& digest, core::Record& record) {
+  io::write_tensors(options.output, file, options.common.force);
+  record.output(digest.empty() ? "weights" : "model", io::absolute(options.output), digest);
+  verify_written(options.output, file.tensors, record);
+}
+
+void from_tensor_file(const ConvertCommand& options, core::Record& record) {
+  const std::string& input = options.inputs[0];
+  const io::Bytes bytes = io::map_file(input);
+  io::TensorFile file = io::read_tensors(bytes, input);
+  const std::string digest = io::sha256(bytes.data, bytes.size);
+  record.input("weights", io::absolute(input), digest);
+  const bool own = is_own(file) && options.model.name.empty();
+  if (io::tensor_format(options.output) != io::TensorFormat::kNone) {
+    if (!options.common.dry_run) write_file(options, file, "", record);
+    return;
+  }
+  const std::string parent = own && file.metadata.count(kDigestKey) ? file.metadata.at(kDigestKey) : "";
+  io::Checkpoint checkpoint = own ? from_own(file, input) : from_foreign(options, std::move(file), input, record);
+  if (options.common.dry_run) return;
+  Json step = {{"parents", Json::array()}, {"weights", {{"file", std::filesystem::path(input).filename().string()}, {"sha256", digest}}}};
+  if (own) {
+    const bool same = io::root_digest(checkpoint) == parent;
+    record["same_model"] = same;  // false: the file was changed since it was written
+    if (same) step["parents"].push_back(parent);
+  }
+  write_checkpoint(options, checkpoint, std::move(step), record);
+}
+
+void from_checkpoint(const ConvertCommand& options, core::Record& record) {
+  const io::Checkpoint checkpoint = io::load_input(options.inputs[0], {.verify = options.verify});
+  record.input("model", checkpoint.path, checkpoint.digest);
+  if (!options.common.dry_run) write_file(options, to_file(checkpoint), checkpoint.digest, record);
+}
+
+}  // namespace formats
+
+void convert_formats(const ConvertCommand& options, core::Record& record) {
+  std::vector<std::string> inputs = {options.inputs[0]};
+  if (!options.labels.empty()) inputs.push_back(options.labels);
+  io::check_output(options.output, inputs, options.common.force);
+  if (io::tensor_format(options.inputs[0]) == io::TensorFormat::kNone) formats::from_checkpoint(options, record);
+  else formats::from_tensor_file(options, record);
+}
+
+}  // namespace ds::commands

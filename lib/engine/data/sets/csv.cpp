@@ -1,0 +1,193 @@
+#include "base/catalog/dataset/csv.h"
+
+#include <ATen/ops/empty.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <string_view>
+
+#include "base/core/error.h"
+#include "base/io/csv.h"
+#include "base/io/files.h"
+#include "engine/data/assemble.h"
+
+namespace ds::data::sets::csv {
+
+namespace {
+
+using Options = catalog::dataset::csv::Options;
+
+constexpr std::size_t kMostColumns = 4096, kMostClasses = 65536, kMostNamed = 10;
+
+[[noreturn]] void refuse(const std::string& where, const std::string& what, const std::string& hint = "") {
+  throw Error(Exit::kInput, where, what, hint);
+}
+
+/// A finite decimal number. Unlike in YAML, leading zeros and spaces about it are common in tables, and "nan" is a hole.
+std::optional<double> number(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t+"), end = text.find_last_not_of(" \t");
+  if (begin == std::string_view::npos) return {};
+  double value = 0;
+  const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end + 1, value);
+  if (error != std::errc() || stop != text.data() + end + 1 || !std::isfinite(static_cast<float>(value))) return {};
+  return value;
+}
+
+/// The columns of a file: where the target is, and the others by name.
+struct Header {
+  std::size_t fields = 0, target = 0;
+  std::vector<std::string> names;   ///< of the features, sorted
+  std::vector<std::size_t> places;  ///< of those
+};
+
+Header read_header(io::CsvReader& reader, const std::string& file, const std::string& target) {
+  std::vector<std::string> names;
+  if (!reader.next(names)) refuse(file, "is empty, expected a line of names and rows below it");
+  Header header;
+  header.fields = names.size();
+  const auto found = std::find(names.begin(), names.end(), target);
+  if (found == names.end()) {
+    const std::string guess = core::nearest(target, names);
+    if (names.size() > 20) names.resize(20);
+    const std::string suggestion = guess.empty() ? "" : fmt::format(" (did you mean '{}'?)", guess);
+    throw Error(Exit::kUsage, "data", fmt::format("csv: {} has no column '{}'{}", file, target, suggestion),
+                fmt::format("its first line names {}", fmt::join(names, ", ")));
+  }
+  header.target = static_cast<std::size_t>(found - names.begin());
+  header.places.resize(names.size());
+  std::iota(header.places.begin(), header.places.end(), 0);
+  header.places.erase(header.places.begin() + (found - names.begin()));
+  std::sort(header.places.begin(), header.places.end(), [&](std::size_t a, std::size_t b) { return names[a] < names[b]; });
+  for (const std::size_t place : header.places) header.names.push_back(names[place]);
+  std::sort(names.begin(), names.end());
+  if (const auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end()) refuse(reader.where(), fmt::format("names '{}' twice", *twice));
+  if (header.names.empty()) refuse(reader.where(), "has one column, expected at least one beside the target", "columns are separated by commas");
+  if (header.names.size() > kMostColumns) refuse(reader.where(), fmt::format("{} columns, expected at most {}", header.fields, kMostColumns));
+  return header;
+}
+
+struct Rows {
+  std::vector<float> values;         ///< [rows, features]
+  std::vector<std::string> classes;  ///< of each row
+  std::size_t size() const { return classes.size(); }
+};
+
+/// What is wrong with a row, or "" and its features behind `values`.
+std::string read_row(const Header& header, const std::vector<std::string>& fields, std::vector<float>& values) {
+  if (fields.size() != header.fields) return fmt::format("{} fields, expected {} as in the first line", fields.size(), header.fields);
+  if (fields[header.target].empty()) return "has no class";
+  for (std::size_t i = 0; i < header.places.size(); ++i) {
+    const std::string& text = fields[header.places[i]];
+    const auto value = number(text);
+    if (!value) return fmt::format("column '{}' has '{}', expected a finite number", header.names[i], text);
+    values.push_back(static_cast<float>(*value));
+  }
+  return "";
+}
+
+/// train, val and test: a row's own fields say where it goes, so that equal rows are never on two sides.
+std::vector<Rows> read_rows(io::CsvReader& reader, const Header& header, const std::string& file) {
+  std::vector<Rows> splits(3);
+  std::vector<Error> errors;
+  std::size_t wrong = 0;
+  std::vector<std::string> fields;
+  std::vector<float> values;
+  while (reader.next(fields)) {
+    values.clear();
+    const std::string problem = read_row(header, fields, values);
+    if (!problem.empty()) {
+      if (++wrong <= kMostNamed) errors.emplace_back(Exit::kInput, reader.where(), problem);
+      continue;
+    }
+    const std::string row = fmt::format("{}", fmt::join(fields, "\x1f"));
+    const unsigned long tenth = std::stoul(io::xxh3_128(row.data(), row.size()).substr(0, 8), nullptr, 16) % 10;
+    Rows& rows = splits[tenth == 8 ? 1 : tenth == 9 ? 2 : 0];
+    rows.values.insert(rows.values.end(), values.begin(), values.end());
+    rows.classes.push_back(std::move(fields[header.target]));
+  }
+  if (wrong > kMostNamed) errors.emplace_back(Exit::kInput, file, fmt::format("{} more rows are bad", wrong - kMostNamed));
+  throw_errors(errors);
+  return splits;
+}
+
+/// The classes, sorted as numbers where all are numbers, else by bytes.
+std::vector<std::string> classes_of(const std::vector<Rows>& splits, const std::string& file, const std::string& target) {
+  std::vector<std::string> names;
+  std::size_t rows = 0;
+  for (const Rows& split : splits) {
+    names.insert(names.end(), split.classes.begin(), split.classes.end());
+    rows += split.size();
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  if (names.size() < 2) refuse(file, fmt::format("column '{}' has {} classes in {} rows, expected 2 or more", target, names.size(), rows));
+  if (names.size() > kMostClasses || (rows >= 20 && names.size() == rows))
+    refuse(file, fmt::format("column '{}' has {} classes in {} rows, expected one of a few in each row", target, names.size(), rows),
+           "a number cannot be predicted, only a class");
+  if (std::all_of(names.begin(), names.end(), [](const std::string& name) { return number(name).has_value(); }))
+    std::stable_sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) { return *number(a) < *number(b); });
+  return names;
+}
+
+Split to_split(const Rows& rows, std::size_t features, const std::map<std::string, std::int64_t>& labels) {
+  Split split;
+  if (rows.size() == 0) return split;
+  const auto n = static_cast<std::int64_t>(rows.size());
+  split.images = at::empty({n, static_cast<std::int64_t>(features), 1, 1}, at::TensorOptions().dtype(at::kFloat));
+  split.labels = at::empty({n}, at::TensorOptions().dtype(at::kLong));
+  std::copy(rows.values.begin(), rows.values.end(), split.images.mutable_data_ptr<float>());
+  for (std::int64_t i = 0; i < n; ++i) split.labels.mutable_data_ptr<std::int64_t>()[i] = labels.at(rows.classes[static_cast<std::size_t>(i)]);
+  return split;
+}
+
+/// Mean and deviation of each column of train; one of a single value gets 1 for its deviation.
+Json standard(const Rows& rows, const Header& header) {
+  const std::size_t features = header.names.size();
+  std::vector<double> mean(features, 0), deviation(features, 0);
+  const auto n = static_cast<double>(rows.size());
+  // Divided once, at the end: the mean of a column of one value is that value, to the last bit.
+  for (std::size_t i = 0; i < rows.values.size(); ++i) mean[i % features] += rows.values[i];
+  for (double& value : mean) value /= n;
+  for (std::size_t i = 0; i < rows.values.size(); ++i) {
+    const double off = rows.values[i] - mean[i % features];
+    deviation[i % features] += off * off / n;
+  }
+  for (double& value : deviation) value = value > 0 ? std::sqrt(value) : 1;
+  return {{"kind", "table"}, {"columns", header.names}, {"shape", {features, 1, 1}}, {"scale", 1}, {"mean", mean}, {"std", deviation}};
+}
+
+Dataset load(const std::string& rest, const core::Options& given) {
+  const auto [file, text] = split_options(rest);
+  Options options = static_cast<const Options&>(given);
+  read_options("csv", text, options);
+  if (file.empty()) throw Error(Exit::kUsage, "data", "'csv' without a file", "give csv:FILE?target=NAME");
+  if (options.target.empty())
+    throw Error(Exit::kUsage, "data", "'csv' without a target", fmt::format("give csv:{}?target=NAME, the column of the class", file));
+  const std::string bytes = io::read_file(file);
+  io::CsvReader reader(bytes, file);
+  const Header header = read_header(reader, file, options.target);
+  const std::vector<Rows> splits = read_rows(reader, header, file);
+  Dataset set;
+  set.labels = classes_of(splits, file, options.target);
+  set.num_classes = static_cast<std::int64_t>(set.labels.size());
+  if (splits[0].size() == 0) refuse(file, "has no rows to train on, but a few in other splits", "add some");
+  std::map<std::string, std::int64_t> labels;
+  for (const std::string& label : set.labels) labels.emplace(label, labels.size());
+  set.preprocessing = standard(splits[0], header);
+  set.train = to_split(splits[0], header.names.size(), labels);
+  set.val = to_split(splits[1], header.names.size(), labels);
+  set.test = to_split(splits[2], header.names.size(), labels);
+  return set;
+}
+
+const core::Body<LoadDataset> body{"dataset", "csv", load};
+
+}  // namespace
+
+}  // namespace ds::data::sets::csv
