@@ -5,18 +5,10 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../support"))
-from cli import check, main, start, wait_for  # noqa: E402
+from cli import check, loaded, main, start, wait_for  # noqa: E402
 from lab import trained  # noqa: E402
 
 MANY = "synthetic:shape=1x8x8,classes=10,train=100000,val=100000,test=10"  # seconds of work after the signal, were it not heard
-
-
-def loaded(process):
-    """Whether the engine is there: signals have been looked after since before."""
-    try:
-        return "libds.so" in open(f"/proc/{process.pid}/maps").read()
-    except OSError:
-        return False
 
 
 def interrupted(folder, *call):

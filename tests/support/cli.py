@@ -46,6 +46,14 @@ def wait_for(condition, seconds=60):
         time.sleep(0.01)
 
 
+def loaded(process):
+    """Whether the engine is there: signals have been looked after since before."""
+    try:
+        return "libds.so" in open(f"/proc/{process.pid}/maps").read()
+    except OSError:
+        return False
+
+
 def check(condition, *said):
     if not condition:
         raise AssertionError(" ".join(map(str, said)))
