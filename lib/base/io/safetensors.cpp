@@ -145,7 +145,7 @@ void check_places(std::vector<Entry>& entries, std::uint64_t size, const std::st
     if (end - begin != bytes)
       fail(name, fmt::format("tensor '{}': {} bytes, its shape {} makes {}", e.name, end - begin, shape_text(*e.shape), bytes));
   }
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return *a.offsets < *b.offsets; });
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.offsets.value() < b.offsets.value(); });
   std::uint64_t at = 0;
   for (const Entry& e : entries) {
     if ((*e.offsets)[0] != at)

@@ -145,7 +145,7 @@ TEST_CASE("exec: every op has a kernel, and its float form is tested here") {
 TEST_CASE("exec: every op runs in float64, and its gradients are those of finite differences") {
   for (const Sample& sample : kSamples) {
     CAPTURE(sample.nodes);
-    for (const exec::PlanOptions options : {exec::PlanOptions{.training = true, .channels_last = true, .fuse = true},
+    for (const exec::PlanOptions& options : {exec::PlanOptions{.training = true, .channels_last = true, .fuse = true},
                                             exec::PlanOptions{.training = true, .channels_last = false, .fuse = false}}) {
       exec::Model model = build(sample);
       at::Tensor x = input_of(model);

@@ -57,8 +57,9 @@ std::string fit_failure(const Json& document) {
 
 /// Big-endian, as PNG and JPEG have it.
 std::string with_number(std::string bytes, std::size_t at, std::uint32_t value, int size) {
-  for (int i = 0; i < size; ++i) bytes[at + std::size_t(i)] = char(value >> 8 * (size - 1 - i) & 255);
-  return bytes;
+  std::string number;
+  for (int i = 0; i < size; ++i) number += char(value >> 8 * (size - 1 - i) & 255);
+  return bytes.replace(at, number.size(), number);
 }
 
 /// With the checksum of the first chunk, the header, made right.
