@@ -19,8 +19,9 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
-PACKAGES=(ca-certificates ccache cmake doctest-dev g++ hdf5-tools libcli11-dev libfmt-dev libhdf5-dev libjpeg62-turbo-dev libkainjow-mustache-dev libpng-dev
-  libssl-dev libxxhash-dev libyaml-cpp-dev make mandoc mold ninja-build nlohmann-json3-dev python3 zlib1g-dev)
+PACKAGES=(ca-certificates ccache cmake doctest-dev g++ hdf5-tools libcli11-dev libfmt-dev libhdf5-dev libjpeg62-turbo-dev libkainjow-mustache-dev libonnx-dev libpcre2-dev
+  libpng-dev libprotobuf-dev libssl-dev libutf8proc-dev libxxhash-dev libyaml-cpp-dev make mandoc mold ninja-build nlohmann-json3-dev protobuf-compiler
+  python3 zlib1g-dev)
 
 TORCH_VERSION=2.11.0
 TORCH_SHA256=7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a
