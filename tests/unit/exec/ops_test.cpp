@@ -17,7 +17,8 @@ struct Sample {
   const char *op, *inputs, *nodes, *output = "y";
 };
 
-constexpr const char *kRow = "{name: x, dims: [N, 6]}", *kImage = "{name: x, dims: [N, 4, 6, 5]}", *kTokens = "{name: x, dims: [N, S, 6]}";
+constexpr const char *kRow = "{name: x, dims: [N, 6]}", *kImage = "{name: x, dims: [N, 4, 6, 5]}", *kTokens = "{name: x, dims: [N, S, 6]}",
+                    *kMasked = "{name: x, dims: [N, S, 6]}, {name: mask, dims: [N, S], dtype: int64}";
 
 const Sample kSamples[] = {
     {"relu", kRow, "{name: y, op: relu}"},
@@ -65,6 +66,10 @@ const Sample kSamples[] = {
     {"attention", kTokens,
      "{name: q, op: linear, attrs: {out_features: 8}}, {name: k, op: linear, inputs: [x], attrs: {out_features: 4}}, "
      "{name: v, op: linear, inputs: [x], attrs: {out_features: 4}}, {name: y, op: attention, inputs: [q, k, v], attrs: {heads: 4, kv_heads: 2, causal: true}}"},
+    {"attention", kMasked,
+     "{name: m, op: key_mask, inputs: [mask]}, {name: y, op: attention, inputs: [x, x, x, m], attrs: {heads: 2, causal: true, scale: 0.3}}"},
+    {"masked_mean", kMasked, "{name: y, op: masked_mean, inputs: [x, mask]}"},
+    {"l2_normalize", kTokens, "{name: y, op: l2_normalize}"},
     {"embedding", "{name: ids, dims: [N, S], dtype: int64}", "{name: y, op: embedding, attrs: {num_embeddings: 5, dim: 3}}"},
     {"tensor", kTokens,
      "{name: token, op: tensor, inputs: [x], slots: {value: class_token}}, {name: y, op: concat, inputs: [token, x], attrs: {axis: 1}}"},
@@ -73,8 +78,9 @@ const Sample kSamples[] = {
     {"fake_linear", kRow, "{name: y, op: fake_linear, attrs: {out_features: 3}}"},
 };
 
-/// Ops on integers have no float64 form; the others of int8 training round, so that differences of outputs are steps.
-bool integer(const std::string& op) { return op[0] == 'q' || op == "dequantize"; }
+/// Ops on integers have no float64 form (masks and positions: tokens_test.cpp); the others of int8 training round, so that differences of outputs
+/// are steps.
+bool integer(const std::string& op) { return op[0] == 'q' || op == "dequantize" || op == "key_mask" || op == "position_ids"; }
 bool rounds(const std::string& op) { return op.starts_with("fake_"); }
 
 at::Tensor wave(const std::vector<std::int64_t>& shape, double step) {
@@ -94,8 +100,8 @@ exec::Model build(const Sample& sample) {
   return model;
 }
 
-at::Tensor input_of(const exec::Model& model) {
-  const graph::Input& input = model.graph.inputs[0];
+at::Tensor input_of(const exec::Model& model, std::size_t i = 0) {
+  const graph::Input& input = model.graph.inputs[i];
   std::vector<std::int64_t> shape;
   for (const graph::Dim& dim : input.type.dims) shape.push_back(dim.evaluate({{"N", 3}, {"S", 4}}));
   if (input.type.dtype == graph::DType::kI64) return at::arange(12).fmod(5).reshape(shape);
@@ -105,7 +111,9 @@ at::Tensor input_of(const exec::Model& model) {
 /// The outputs against fixed weights, so that every element counts.
 at::Tensor loss(exec::Model& model, const at::Tensor& x, const exec::PlanOptions& options) {
   const exec::RunContext context{.training = true, .step = 2, .seed = 9, .update_statistics = false};
-  const at::Tensor y = exec::Executor(model).run({x}, context, options).at(0);
+  std::vector<at::Tensor> inputs{x};
+  while (inputs.size() < model.graph.inputs.size()) inputs.push_back(input_of(model, inputs.size()));
+  const at::Tensor y = exec::Executor(model).run(inputs, context, options).at(0);
   REQUIRE((y.scalar_type() == at::kDouble));
   return y.mul(wave(y.sizes().vec(), 0.53)).sum();
 }

@@ -219,7 +219,21 @@ TEST_CASE("ops: attention by heads, grouped and masked") {
   CHECK(failure("attention", {q, kv, q}, {{"heads", 4}}).find("expected one batch, and one length of k and v") != std::string::npos);
   CHECK(failure("attention", {q, kv, kv, f32({sym("N"), 3, 1, 7})}, {{"heads", 4}}).find("cannot be broadcast to float32[N, 4, S, 7]") !=
         std::string::npos);
-  CHECK(failure("attention", {q, kv, kv, f32({1, 7})}, {{"heads", 4}, {"causal", true}}) == "has a mask and is causal, expected one of the two");
+  CHECK(type_of("attention", {q, kv, kv, f32({1, 7})}, {{"heads", 4}, {"causal", true}, {"scale", 1.0}}) == "float32[N, S, 8]");
+}
+
+TEST_CASE("ops: masks, positions and means of tokens") {
+  const ValueType ids{DType::kI64, {sym("N"), sym("S")}};
+  CHECK(type_of("key_mask", {ids}) == "float32[N, 1, 1, S]");
+  CHECK(failure("key_mask", kTokens) == "input 0 is float32[N, S, 8], expected int64[N, S]");
+  CHECK(type_of("position_ids", {ids}) == "int64[1, S]");
+  CHECK(type_of("position_ids", {ids}, {{"padding_idx", 1}}) == "int64[N, S]");
+  CHECK(failure("position_ids", {{DType::kI64, {sym("N"), 7}}}, {{"limit", 6}}) == "a sequence of 7 tokens, expected at most 6");
+  CHECK(failure("position_ids", {{DType::kI64, {sym("N"), 7}}}, {{"limit", 8}, {"padding_idx", 1}}) == "a sequence of 7 tokens, expected at most 6");
+  CHECK(type_of("masked_mean", {f32(kTokens), ids}) == "float32[N, 8]");
+  CHECK(macs_of("masked_mean", {f32(kTokens), ids}, Json::object()) == 2 * 5 * 8);
+  CHECK(failure("masked_mean", {f32(kTokens), {DType::kI64, {sym("N"), 7}}}) == "the mask is int64[N, 7], expected int64[N, S] for float32[N, S, 8]");
+  CHECK(type_of("l2_normalize", {f32(kTokens)}) == "float32[N, S, 8]");
 }
 
 TEST_CASE("ops: values that come from the table") {

@@ -213,6 +213,32 @@ TEST_CASE("rules: with fewer key and value heads a whole group of heads goes") {
   CHECK(small.find_node("attend")->attrs["kv_heads"] == 3);
 }
 
+TEST_CASE("rules: a learned bias of attention loses its heads with those of the projections") {
+  Builder b;
+  const Value x = b.input("x", DType::kF32, {sym("N"), 5, 6}), ids = b.input("buckets", DType::kI64, {1, 5, 5});
+  const Value q = b.linear("q", x, 8), k = b.linear("k", x, 4), v = b.linear("v", x, 4);
+  const Value bias = b.node("permute", "by_head", {b.node("embedding", "bias", {ids}, {{"num_embeddings", 3}, {"dim", 4}})}, {{"dims", {0, 3, 1, 2}}});
+  const Graph g = done(b, b.node("attention", "attend", {q, k, v, bias}, {{"heads", 4}, {"kv_heads", 2}}));
+  const ChannelClasses all = channel_classes(g);
+  CHECK(class_of(all, "bias.weight", 1, 3) == class_of(all, "q.weight", 0, 6));
+  CHECK(class_of(all, "bias.weight", 1, 3) == class_of(all, "bias.weight", 1, 2));  // they read one head of k and v
+  CHECK(!class_at(all, "bias.weight", 1, 0).frozen);
+  const Graph small = without(g, "bias.weight", 1, {0});
+  CHECK(small.tensor("bias.weight").shape == Shape{3, 2});
+  CHECK(small.tensor("v.weight").shape == Shape{2, 6});
+  CHECK(small.find_node("attend")->attrs["heads"] == 2);
+}
+
+TEST_CASE("rules: the mean over tokens and its norm keep the channels, and couple none") {
+  Builder b;
+  const Value mean = b.node("masked_mean", "mean", {tokens(b), b.input("mask", DType::kI64, {sym("N"), sym("S")})});
+  const Graph g = done(b, b.node("l2_normalize", "norm", {mean}));
+  const ChannelClasses all = channel_classes(g);
+  CHECK(!class_at(all, "in.weight", 0, 2).coupled);
+  CHECK(class_of(all, "in.weight", 0, 2) == class_of(all, "head.weight", 1, 2));
+  CHECK(without(g, "in.weight", 0, {2, 7}).tensor("head.weight").shape == Shape{2, 6});
+}
+
 TEST_CASE("rules: an embedding tied to the output layer shares its features") {
   Builder b;
   Value x = b.node("embedding", "embed", {b.input("x", DType::kI64, {sym("N"), sym("S")})}, {{"num_embeddings", 11}, {"dim", 6}});

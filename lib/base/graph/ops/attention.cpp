@@ -4,14 +4,18 @@
 
 namespace ds::graph::opset::attention {
 
-/// softmax(q k^T / sqrt(head_dim) + mask) v by heads (Vaswani et al. 2017, eq. 1). With fewer heads in k and v, each serves a group of
-/// heads of q (Ainslie et al. 2023, "GQA", section 2.2). The projections are linears of their own.
+/// softmax(scale q k^T + mask) v by heads (Vaswani et al. 2017, eq. 1), where scale is 1 / sqrt(head_dim) unless it is stated. Causal: query s
+/// sees the keys 0 to s, of those that the mask lets it see. With fewer heads in k and v, each serves a group of heads of q (Ainslie et al.
+/// 2023, "GQA", section 2.2). The projections are linears of their own.
 class Attention : public Op {
  public:
   Attention() {
     name = "attention";
     summary = "scaled dot-product attention by heads: q [N, S, heads * d], k and v [N, T, kv_heads * d], optional additive mask";
-    attrs = {{"heads", AttrType::kInt, nullptr, 1, 65536}, {"kv_heads", AttrType::kInt, 0, 0, 65536}, {"causal", AttrType::kBool, false}};
+    attrs = {{"heads", AttrType::kInt, nullptr, 1, 65536},
+             {"kv_heads", AttrType::kInt, 0, 0, 65536},
+             {"causal", AttrType::kBool, false},
+             {"scale", AttrType::kFloat, 0.0, 0, 1e6}};
     min_inputs = 3;
     max_inputs = 4;
   }
@@ -34,10 +38,12 @@ class Attention : public Op {
   void channels(ChannelRule& rule) const override {
     const NodeView& view = rule.view();
     const Sizes s = sizes(view);
-    for (std::size_t i = 0; i < view.inputs().size(); ++i) freeze_axes(rule, i, "attention mixes this axis", i < 3 ? 2 : -1);
+    const Atoms bias = view.inputs().size() > 3 && rank(view, 3) == 4 ? rule.input(3, 1) : Atoms{};  // a learned bias has its own heads
+    for (std::size_t i = 0; i < view.inputs().size(); ++i) freeze_axes(rule, i, "attention mixes this axis", i < 3 ? 2 : bias.empty() ? -1 : 1);
     const Atoms q = rule.input(0, 2), k = rule.input(1, 2), v = rule.input(2, 2);
     if (q.empty() || k.empty() || v.empty()) {
-      for (const Atoms& atoms : {q, k, v}) if (!atoms.empty()) rule.freeze(atoms, "meets an attention input without channels");
+      for (const Atoms& atoms : {q, k, v, bias})
+        if (!atoms.empty()) rule.freeze(atoms, "meets an attention input without channels");
       return;
     }
     const std::size_t d = static_cast<std::size_t>(s.head_dim), group = static_cast<std::size_t>(s.heads / s.kv_heads);
@@ -45,6 +51,7 @@ class Attention : public Op {
     Atoms out;
     for (std::size_t h = 0; h < static_cast<std::size_t>(s.heads); ++h) {  // whole heads, with the k and v that they read
       const std::size_t first = h / group * d;
+      if (!bias.empty()) rule.unify(v[first], bias[bias.size() == 1 ? 0 : h]);
       for (std::size_t i = 0; i < d; ++i) {
         rule.unify(v[first], q[h * d + i]);
         rule.unify(v[first], k[first + i]);
@@ -52,7 +59,7 @@ class Attention : public Op {
         out.push_back(v[first + i]);
       }
     }
-    if (masked_by_head) rule.freeze(out, "the mask has values for each head");
+    if (masked_by_head && bias.empty()) rule.freeze(out, "the mask has values for each head");
     rule.output(0, 2, out);
   }
 
@@ -85,7 +92,6 @@ class Attention : public Op {
 
   static void check_mask(const NodeView& view, const Sizes& s) {
     require_float(view, 3);
-    if (view.b("causal")) view.fail("has a mask and is causal, expected one of the two");
     const std::vector<Dim> full{view.input(0).dims[0], s.heads, view.input(0).dims[1], view.input(1).dims[1]};
     const std::vector<Dim>& mask = view.input(3).dims;
     bool fits = mask.size() >= 2 && mask.size() <= 4;
