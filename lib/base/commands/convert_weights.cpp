@@ -42,13 +42,9 @@ std::size_t misfits(const graph::Graph& graph, const Tensors& tensors) {
   return count;
 }
 
-/// A size that is one dim of some tensor, times a factor and plus an offset: the graph is built with the size and with one more, the dim that
-/// grows tells both, and the file's tensor tells the size. 0 where no tensor does.
-std::int64_t solve(const core::Choice& choice, const Tensors& tensors, Sizes sizes, std::int64_t Sizes::*member) {
-  const std::int64_t base = sizes.*member;
-  const std::optional<graph::Graph> one = try_build(choice, sizes);
-  sizes.*member = base + 1;
-  const std::optional<graph::Graph> two = try_build(choice, sizes);
+/// A size that is one dim of some tensor, times a factor and plus an offset: `one` is the graph with the size `base` and `two` with one more, the
+/// dim that grows tells both, and the file's tensor tells the size. 0 where no tensor does.
+std::int64_t solve(const std::optional<graph::Graph>& one, const std::optional<graph::Graph>& two, const Tensors& tensors, std::int64_t base) {
   if (!one || !two) return 0;
   for (const graph::TensorSpec& spec : one->tensors) {
     const graph::TensorSpec* more = two->find_tensor(spec.name);
@@ -62,6 +58,13 @@ std::int64_t solve(const core::Choice& choice, const Tensors& tensors, Sizes siz
     }
   }
   return 0;
+}
+
+std::int64_t solve(const core::Choice& choice, const Tensors& tensors, Sizes sizes, std::int64_t Sizes::*member) {
+  const std::int64_t base = sizes.*member;
+  const std::optional<graph::Graph> one = try_build(choice, sizes);
+  sizes.*member = base + 1;
+  return solve(one, try_build(choice, sizes), tensors, base);
 }
 
 /// The sides of the image: those that are given, else the first usual one with which the most tensors fit.
@@ -92,6 +95,38 @@ void choose_sides(const core::Choice& choice, const Tensors& tensors, Sizes& siz
   if (least == std::numeric_limits<std::size_t>::max()) sizes.height = sizes.width = kSides[0];  // build says what is wrong
 }
 
+/// The integer option of that name; nullptr where the architecture has none.
+std::int64_t* option(core::Choice& choice, const std::string& name) {
+  for (const core::Entry& entry : core::walk(*choice.options).entries())
+    if (auto* const* value = std::get_if<std::int64_t*>(&entry.target); value != nullptr && entry.path == name) return *value;
+  return nullptr;
+}
+
+/// A net for texts: what its tables and its last layer are for. Sizes of the layers are as the options say.
+graph::Graph for_texts(const core::Choice& choice, const Tensors& tensors) {
+  core::Choice found = models::copy(choice);
+  const auto build = [](const core::Choice& tried) { return models::build(tried, {.kind = models::InputKind::kTokens}); };
+  const auto try_with = [&](const char* name, std::int64_t size) -> std::optional<graph::Graph> {
+    core::Choice tried = models::copy(found);
+    for (const auto& [other, some] : {std::pair("num_classes", kSomeClasses), std::pair(name, size)})
+      if (std::int64_t* value = option(tried, other); value != nullptr && (*value == 0 || other == name)) *value = some;
+    try {
+      return build(tried);
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+  };
+  for (const char* name : {"vocab_size", "num_classes", "max_positions"}) {
+    std::int64_t* value = option(found, name);
+    if (value == nullptr || (*value != 0 && std::string(name) != "max_positions")) continue;  // max_positions has a default: the file knows better
+    const std::int64_t base = *value == 0 ? kSomeClasses : *value;
+    const std::int64_t size = solve(try_with(name, base), try_with(name, base + 1), tensors, base);
+    if (size > 0) *value = size;
+    else if (*value == 0 && std::string(name) == "num_classes") *value = kSomeClasses;  // check_tensors says which tensors are missing
+  }
+  return build(found);
+}
+
 /// "3 tensors missing: a, b, c", the first ten of them.
 void report(std::vector<Error>& errors, const std::string& where, const std::vector<std::string>& names, const std::string& what,
             const std::string& hint = "") {
@@ -106,6 +141,7 @@ void report(std::vector<Error>& errors, const std::string& where, const std::vec
 }  // namespace weights
 
 graph::Graph graph_for(const core::Choice& choice, const std::map<std::string, io::Array>& tensors, const std::vector<std::int64_t>& size) {
+  if (!models::takes(choice.name, models::InputKind::kImages)) return weights::for_texts(choice, tensors);
   const auto& given = static_cast<const models::ArchOptions&>(*choice.options);
   weights::Sizes sizes{given.num_classes, given.in_channels, given.height, given.width_px};
   if (!size.empty()) sizes.height = size.front(), sizes.width = size.back();

@@ -10,26 +10,7 @@
 namespace ds::models {
 namespace details {
 
-/// A copy of the options that shares nothing with the original: fresh ones of the entry, with the same values.
-std::shared_ptr<ArchOptions> copy(const core::Choice& choice) {
-  core::Choice fresh = choice;
-  fresh.select(choice.name);
-  if (choice.options) {
-    const core::Fields from = core::walk(*choice.options), to = core::walk(*fresh.options);
-    for (std::size_t i = 0; i < from.entries().size(); ++i) {
-      std::visit([&](auto* target) { *target = *std::get<std::decay_t<decltype(target)>>(from.entries()[i].target); }, to.entries()[i].target);
-    }
-  }
-  return std::static_pointer_cast<ArchOptions>(fresh.options);
-}
-
-void fill(std::int64_t& option, std::int64_t data, const std::string& name) {
-  if (option != 0 && data != 0 && option != data)
-    throw Error(Exit::kUsage, "model." + name, fmt::format("is {}, but the data have {}", option, data), fmt::format("leave model.{} out", name));
-  if (option == 0) option = data;
-  if (option <= 0)
-    throw Error(Exit::kUsage, "model." + name, fmt::format("is {}, expected a number above 0", option), fmt::format("set model.{} or --data", name));
-}
+const char* name_of(InputKind kind) { return kind == InputKind::kImages ? "images" : "texts"; }
 
 /// Registrars fill it while the library is loaded.
 std::map<std::string, std::vector<std::string>>& family_table() {
@@ -46,12 +27,33 @@ graph::Json options_json(core::Options& options) {
 
 }  // namespace details
 
-void ArchOptions::fields(core::Fields& f) {
+void fill(std::int64_t& option, std::int64_t data, const std::string& name) {
+  if (option != 0 && data != 0 && option != data)
+    throw Error(Exit::kUsage, "model." + name, fmt::format("is {}, but the data have {}", option, data), fmt::format("leave model.{} out", name));
+  if (option == 0) option = data;
+  if (option <= 0)
+    throw Error(Exit::kUsage, "model." + name, fmt::format("is {}, expected a number above 0", option), fmt::format("set model.{} or --data", name));
+}
+
+void NetOptions::fields(core::Fields& f) {
   f.add({.name = "num_classes", .doc = "outputs of the net; 0 = as the data say", .min = 0, .max = 1e6}, num_classes);
+}
+
+void ArchOptions::fields(core::Fields& f) {
+  NetOptions::fields(f);
   f.add({.name = "in_channels", .doc = "channels of an image; 0 = as the data say", .min = 0, .max = 4096}, in_channels);
   f.add({.name = "height", .doc = "height of an image; 0 = as the data say", .min = 0, .max = 16384, .unit = "pixels"}, height);
   f.add({.name = "width_px", .doc = "width of an image; 0 = as the data say", .min = 0, .max = 16384, .unit = "pixels"}, width_px);
 }
+
+void ArchOptions::fit(const DataSizes& data) {
+  fill(num_classes, data.num_classes, "num_classes");
+  fill(in_channels, data.channels, "in_channels");
+  fill(height, data.height, "height");
+  fill(width_px, data.width, "width_px");
+}
+
+std::string ArchOptions::fitted_to() const { return fmt::format("images of {}x{}x{}", in_channels, height, width_px); }
 
 void Architecture::add_to_family(const char* name, const char* file) {
   std::vector<std::string>& members = details::family_table()[std::filesystem::path(file).stem().string()];
@@ -60,14 +62,35 @@ void Architecture::add_to_family(const char* name, const char* file) {
 
 const std::map<std::string, std::vector<std::string>>& families() { return details::family_table(); }
 
+core::Choice copy(const core::Choice& choice) {
+  core::Choice fresh = choice;
+  fresh.select(choice.name);
+  if (!choice.options) return fresh;
+  const core::Fields from = core::walk(*choice.options), to = core::walk(*fresh.options);
+  for (std::size_t i = 0; i < from.entries().size(); ++i)
+    std::visit([&](auto* target) { *target = *std::get<std::decay_t<decltype(target)>>(from.entries()[i].target); }, to.entries()[i].target);
+  return fresh;
+}
+
+bool takes(const std::string& arch, InputKind kind) {
+  return static_cast<const NetOptions&>(*core::card("architecture", arch).make_options()).takes(kind);
+}
+
 graph::Graph build(const core::Choice& choice, std::int64_t num_classes, std::int64_t channels, std::int64_t height, std::int64_t width,
                    double dropout) {
+  return build(choice, {.num_classes = num_classes, .channels = channels, .height = height, .width = width}, dropout);
+}
+
+graph::Graph build(const core::Choice& choice, const DataSizes& data, double dropout) {
   Build* make = core::body<Build>("architecture", core::card("architecture", choice.name, "model." + choice.key).name);
-  const std::shared_ptr<ArchOptions> options = details::copy(choice);
-  details::fill(options->num_classes, num_classes, "num_classes");
-  details::fill(options->in_channels, channels, "in_channels");
-  details::fill(options->height, height, "height");
-  details::fill(options->width_px, width, "width_px");
+  const auto options = std::static_pointer_cast<NetOptions>(copy(choice).options);
+  if (!options->takes(data.kind)) {
+    const InputKind other = data.kind == InputKind::kImages ? InputKind::kTokens : InputKind::kImages;
+    throw Error(Exit::kUsage, "model." + choice.key,
+                fmt::format("'{}' takes {}, the data are {}", choice.name, details::name_of(other), details::name_of(data.kind)),
+                data.kind == InputKind::kImages ? "choose another, such as resnet18" : "choose another, such as bert_tiny");
+  }
+  options->fit(data);
   options->dropout = dropout;
   options->check();
   try {
@@ -79,9 +102,8 @@ graph::Graph build(const core::Choice& choice, std::int64_t num_classes, std::in
   } catch (const Error& e) {
     if (e.code() != Exit::kInput || !e.where().starts_with("node ")) throw;  // a node that does not fit: the sizes are the user's
     throw Error(Exit::kUsage, "model." + choice.key,
-                fmt::format("'{}' does not fit images of {}x{}x{}: {}: {}", choice.name, options->in_channels, options->height, options->width_px,
-                            e.where(), e.message()),
-                "use larger images or a smaller model");
+                fmt::format("'{}' does not fit {}: {}: {}", choice.name, options->fitted_to(), e.where(), e.message()),
+                data.kind == InputKind::kImages ? "use larger images or a smaller model" : "choose other sizes of the model");
   }
 }
 

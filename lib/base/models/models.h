@@ -11,12 +11,39 @@
 
 namespace ds::models {
 
-/// Options that every architecture has; 0 = as the data say.
-struct ArchOptions : core::Options {
-  std::int64_t num_classes = 0, in_channels = 0, height = 0, width_px = 0;
+enum class InputKind { kImages, kTokens };
+
+/// What the data are, as far as the net has to know; 0 = they do not say.
+struct DataSizes {
+  InputKind kind = InputKind::kImages;
+  std::int64_t num_classes = 0;
+  std::int64_t channels = 0, height = 0, width = 0;  ///< of images
+  std::int64_t vocab_size = 0, length = 0;           ///< of tokens: entries of the tokenizer, and tokens of the longest sequence
+};
+
+/// Options that every architecture has; 0 = as the data say. What a net takes is what its options can be fitted to.
+struct NetOptions : core::Options {
+  std::int64_t num_classes = 0;
   double dropout = -1;  ///< -1: the architecture's own default; set from regularize.dropout
   void fields(core::Fields& f) override;
+  virtual bool takes(InputKind kind) const = 0;
+  /// Sizes that are left open become those of the data, which are of a kind that it takes. Throws ds::Error(kUsage) where they do not fit.
+  virtual void fit(const DataSizes& data) = 0;
+  /// What it was fitted to, for messages: "images of 3x32x32".
+  virtual std::string fitted_to() const = 0;
 };
+
+/// Options of a net for images. (For sequences of tokens: text.h.)
+struct ArchOptions : NetOptions {
+  std::int64_t in_channels = 0, height = 0, width_px = 0;
+  void fields(core::Fields& f) override;
+  bool takes(InputKind kind) const override { return kind == InputKind::kImages; }
+  void fit(const DataSizes& data) override;
+  std::string fitted_to() const override;
+};
+
+/// An option that is 0 takes what the data say. Throws ds::Error(kUsage, "model.<name>") where the two differ, or both are 0.
+void fill(std::int64_t& option, std::int64_t data, const std::string& name);
 
 /// Kind "architecture"; the body takes its options with all sizes set. A graph that comes with `meta` keeps it.
 using Build = graph::Graph(const core::Options& options);
@@ -39,9 +66,17 @@ struct Architecture {
 /// Architectures by family, both sorted: {"resnet": {"resnet101", "resnet18", ...}}.
 const std::map<std::string, std::vector<std::string>>& families();
 
+/// The same choice with options of its own: nothing is shared with the original.
+core::Choice copy(const core::Choice& choice);
+
+/// Whether an architecture of that name takes such data.
+bool takes(const std::string& arch, InputKind kind);
+
 /// Builds the graph of a chosen architecture, with the sizes of the data filled in where the options leave them 0.
-/// Throws ds::Error(kUsage) where the sizes do not fit the architecture, kInput where a file that describes the net cannot be read or does
-/// not fit the data.
+/// Throws ds::Error(kUsage) where it does not take such data or the sizes do not fit the architecture, kInput where a file that describes the
+/// net cannot be read or does not fit the data.
+graph::Graph build(const core::Choice& choice, const DataSizes& data, double dropout = -1);
+/// The same for images.
 graph::Graph build(const core::Choice& choice, std::int64_t num_classes, std::int64_t channels, std::int64_t height, std::int64_t width,
                    double dropout = -1);
 
