@@ -99,6 +99,13 @@ class Convert(unittest.TestCase):
         self.assertLess(out.stat().st_size, self.a.stat().st_size)
         self.assertEqual(self.record(run("--verify", out, "--format", "json"))["verified"], True)
 
+    def test_what_is_written_is_held_against_what_it_was_made_of(self):
+        record = self.record(run(self.a, "-o", self.at / "out.h5", "--atol", 0, "--format", "json"))
+        tensors = len(self.record(run(self.a, "--inspect", "--format", "json"))["tensors"])
+        self.assertEqual(record["verified"], {"tensors": tensors, "largest_difference": 0})
+        self.error(run("--verify", self.a, "--atol", 0), 2, "--atol: holds what is written against what it was made of, and nothing is written", ("a.h5", "b.h5", "out.h5"))
+        self.error(run(self.a, "-o", self.at / "b.npz", "--atol", -2), 2, "--atol", ("a.h5", "b.h5", "out.h5"))
+
     def test_reproducible_rewrites_are_equal_bytes(self):
         folders = [self.at / "x", self.at / "y"]
         for folder in folders:

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "base/commands/convert_formats.h"
+#include "base/commands/convert_onnx.h"
+#include "base/commands/onnx_module.h"
 #include "base/core/digest.h"
 #include "base/core/error.h"
 #include "base/graph/graph.h"
@@ -38,6 +41,10 @@ void write_graph(const ConvertCommand& options, core::Record& record) {
   const std::string text = graph::to_yaml(graph);
   io::write_file(options.output, text);
   record.output("graph", io::absolute(options.output), core::sha256_hex(text));
+  if (graph::to_json(graph::from_yaml(text, options.output)) != graph::to_json(graph)) {
+    std::filesystem::remove(options.output);
+    throw Error(Exit::kFailure, options.output, "what was read back is not the graph that was written");
+  }
 }
 
 void verify(const ConvertCommand& options, core::Record& record) {
@@ -70,6 +77,7 @@ void rewrite(const ConvertCommand& options, core::Record& record) {
   io::add_provenance(checkpoint, {{"parents", {checkpoint.digest}}}, options.common.reproducible);
   io::save(checkpoint, options.output, {.overwrite = options.common.force, .reproducible = options.common.reproducible});
   record.output("model", checkpoint.path, checkpoint.digest);
+  if (options.output != "-") verify_written(options, checkpoint.tensors, record);
 }
 
 void run(const core::CommandOptions& base, core::Record& record) {
@@ -77,6 +85,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
   if (options.inspect) inspect(options, record);
   else if (options.diff) diff(options, record);
   else if (options.output.empty()) verify(options, record);
+  else if (is_onnx_name(options.inputs[0]) || is_onnx_name(options.output)) convert_onnx(options, record);
   else if (is_tensor_name(options.inputs[0]) || is_tensor_name(options.output)) convert_formats(options, record);
   else if (is_graph_name(options.output)) write_graph(options, record);
   else rewrite(options, record);
@@ -85,6 +94,17 @@ void run(const core::CommandOptions& base, core::Record& record) {
 const core::BaseCommand command{"convert", run};
 
 }  // namespace convert
+
+void tell_verified(const ConvertCommand& options, const Verified& found, core::Record& record) {
+  record["verified"] = {{"tensors", found.tensors}, {"largest_difference", found.largest_difference}};
+  if (found.outputs >= 0 || std::isnan(found.outputs)) record["verified"]["outputs"] = found.outputs;
+  if (options.atol < 0) return;
+  for (const auto& [what, apart] : {std::pair{"tensors", found.largest_difference}, std::pair{"outputs", found.outputs}}) {
+    if (apart <= options.atol) continue;
+    if (options.output != "-") std::filesystem::remove_all(options.output);
+    throw Error(Exit::kGate, options.output, fmt::format("{} differ by {:g}, --atol asks for at most {:g}; no output is left", what, apart, options.atol));
+  }
+}
 
 void ConvertCommand::fields(core::Fields& f) {
   f.add({.name = "input",
@@ -96,7 +116,7 @@ void ConvertCommand::fields(core::Fields& f) {
          .path = true},
         inputs);
   f.add({.name = "output",
-         .doc = "checkpoint to write, or -; .yaml gets the graph alone; weights for other programs: " + io::tensor_extensions(),
+         .doc = "checkpoint to write, or -; .onnx; .yaml gets the graph alone; weights for other programs: " + io::tensor_extensions(),
          .letter = 'o',
          .value_name = "FILE",
          .flag_only = true,
@@ -110,12 +130,19 @@ void ConvertCommand::fields(core::Fields& f) {
          .doc = "leave out the optimizer's state and the best weights so far, which only going on with a run needs",
          .alias = "drop-state"},
         drop_state);
+  f.add({.name = "external_data", .doc = "ONNX: put the tensors in a file beside the model, as is done above 2 GB anyway", .alias = "external-data"}, external_data);
   f.choice("model", "architecture of weights that come without a graph; sizes that are not set are taken from the tensors", model, "arch");
   f.add({.name = "labels", .doc = "names of the classes, one a line, for weights that come without a graph", .value_name = "FILE", .path = true}, labels);
   f.add({.name = "size", .doc = "side of an image, or height and width; left out: what fits the tensors", .min = 1, .max = 16384, .unit = "pixels",
          .alias = "size"}, size);
   f.add({.name = "mean", .doc = "mean of each channel of 0..1; left out: ImageNet's for 3 channels, else 0", .alias = "mean"}, mean);
   f.add({.name = "std", .doc = "deviation of each channel; left out: ImageNet's for 3 channels, else 1", .min = 0, .above_min = true, .alias = "std"}, std);
+  f.add({.name = "atol",
+         .doc = "the largest difference between what was written and what it was made of that passes, of tensors and of outputs; beyond it exit 5, and "
+                "no output is left; -1: it is told only",
+         .min = -1,
+         .flag_only = true},
+        atol);
   common.fields(f);
 }
 
@@ -130,8 +157,9 @@ void ConvertCommand::check() const {
   if (std::count(inputs.begin(), inputs.end(), "-") > 1) fail("FILE", "two inputs are -, at most one can be stdin");
   if (output.empty() && (drop_history || drop_state)) fail("--drop-history, --drop-state", "they change what is written, and nothing is");
   if (diff && !verify) fail("--no-verify", "contradicts --diff");
-  if (!output.empty() && !convert::is_checkpoint_name(output) && !convert::is_graph_name(output) && !convert::is_tensor_name(output))
-    fail(output, fmt::format("unknown format '{}', expected a name that ends in .h5, .yaml for the graph, or one of {}",
+  if (!output.empty() && !convert::is_checkpoint_name(output) && !convert::is_graph_name(output) && !convert::is_tensor_name(output) &&
+      !is_onnx_name(output))
+    fail(output, fmt::format("unknown format '{}', expected a name that ends in .h5, .onnx, .yaml for the graph, or one of {}",
                              std::filesystem::path(output).extension().string(), io::tensor_extensions()));
   if (!output.empty() && convert::is_tensor_name(inputs[0]) && convert::is_graph_name(output))
     fail(output, "a graph of weights", "convert them to a checkpoint first");
@@ -139,6 +167,9 @@ void ConvertCommand::check() const {
   if (!weights && !model.name.empty()) fail("--arch", "is for weights that become a checkpoint: an input of " + io::tensor_extensions() + " and -o");
   if (model.name.empty() && (!labels.empty() || !size.empty() || !mean.empty() || !std.empty()))
     fail("--labels, --size, --mean, --std", "describe weights that come without a graph", "name their architecture with --arch");
+  if (external_data && !is_onnx_name(output)) fail("--external-data", "is for an output that ends in .onnx");
+  if (is_onnx_name(output) && !convert::is_checkpoint_name(inputs[0])) fail(output, "is made of checkpoints", "convert the input to a checkpoint first");
+  if (atol >= 0 && output.empty()) fail("--atol", "holds what is written against what it was made of, and nothing is written");
   if (size.size() > 2) fail("--size", fmt::format("{} numbers, expected one side, or height and width", size.size()));
   if ((drop_history || drop_state) && !output.empty() && (convert::is_tensor_name(inputs[0]) || convert::is_tensor_name(output)))
     fail("--drop-history, --drop-state", "only checkpoints have them");

@@ -14,10 +14,12 @@ struct ConvertCommand : core::CommandOptions {
   bool inspect = false, diff = false;
   bool verify = true;  ///< with nothing else to do, every digest is computed anew; with -o, --no-verify trusts the tensors' bytes
   bool drop_history = false, drop_state = false;
+  bool external_data = false;  ///< ONNX: tensors beside the model, however small
   core::Choice model{"architecture", "", "arch", true};  ///< of weights that come without a graph
   std::string labels;                                    ///< file, one a line
   std::vector<std::int64_t> size;                        ///< {side} or {height, width}; {} = what fits the tensors
   std::vector<double> mean, std;                         ///< a channel; {} = ImageNet's for three, else 0 and 1
+  double atol = -1;                                      ///< largest difference that passes; < 0: told, and no gate
   void fields(core::Fields& f) override;
   void check() const override;
 };
@@ -29,6 +31,17 @@ void inspect(const ConvertCommand& options, core::Record& record);
 /// Compares two checkpoints by what the root digest covers: graph, preprocessing, labels, tokenizer and tensors. The rest (config, history,
 /// provenance, state) is listed apart. Throws ds::Error(kGate) where they differ, after the record is filled.
 void diff(const ConvertCommand& options, core::Record& record);
+
+/// How far what was written is from what it was made of.
+struct Verified {
+  std::size_t tensors = 0;        ///< how many were compared
+  double largest_difference = 0;  ///< of their elements, absolute; NaN where only one side is a number
+  double outputs = -1;            ///< the same of the outputs of both sides on one input; < 0: not both of them could run
+};
+
+/// Puts it in the record: "verified": {"tensors", "largest_difference", "outputs" where both ran}. Where one of the differences is beyond --atol,
+/// removes options.output and throws ds::Error(kGate).
+void tell_verified(const ConvertCommand& options, const Verified& found, core::Record& record);
 
 /// A provenance record in one line: "2026-01-31T10:00:00Z ds-train 0.1.0: -c a.yaml -o b.h5 (parents 0123456789ab)".
 std::string provenance_line(const io::Json& step);

@@ -30,15 +30,7 @@ bool travels(const io::format::Document& document) {
   return document.member != &io::Checkpoint::evaluation && document.member != &io::Checkpoint::history && document.member != &io::Checkpoint::state;
 }
 
-io::TensorFile to_file(const io::Checkpoint& checkpoint) {
-  io::TensorFile file;
-  file.tensors = checkpoint.tensors;
-  file.metadata = {{"format", "pt"}, {kVersionKey, std::to_string(kVersion)}, {kDigestKey, checkpoint.digest}};
-  for (const io::format::Document& document : io::format::kDocuments)
-    if (const Json& json = checkpoint.*document.member; travels(document) && !json.is_null())
-      file.metadata[std::string("ds.") + document.name] = io::format::document_text(json, document.name);
-  return file;
-}
+io::TensorFile to_file(const io::Checkpoint& checkpoint) { return {checkpoint.tensors, documents_of(checkpoint)}; }
 
 bool is_own(const io::TensorFile& file) { return file.metadata.count(kVersionKey) && file.metadata.count("ds.graph"); }
 
@@ -172,9 +164,20 @@ std::string difference(const std::string& name, const Array& wrote, const Tensor
   return fmt::format("tensor '{}' differs by at most {:g}", name, largest);
 }
 
-/// Reads back what was written and holds it against what was to be written. A file that differs is removed.
-void verify_written(const std::string& path, const Tensors& wrote, core::Record& record) {
-  Tensors back;
+}  // namespace formats
+
+std::map<std::string, std::string> documents_of(const io::Checkpoint& checkpoint) {
+  std::map<std::string, std::string> texts = {
+      {"format", "pt"}, {formats::kVersionKey, std::to_string(formats::kVersion)}, {formats::kDigestKey, checkpoint.digest}};
+  for (const io::format::Document& document : io::format::kDocuments)
+    if (const io::Json& json = checkpoint.*document.member; formats::travels(document) && !json.is_null())
+      texts[std::string("ds.") + document.name] = io::format::document_text(json, document.name);
+  return texts;
+}
+
+void verify_written(const ConvertCommand& options, const std::map<std::string, io::Array>& wrote, core::Record& record) {
+  const std::string& path = options.output;
+  formats::Tensors back;
   if (io::tensor_format(path) == io::TensorFormat::kNone) back = io::load(path, {.verify = false}).tensors;  // compared bit for bit below
   else back = io::read_tensors(path, false).tensors;
   if (io::tensor_format(path) == io::TensorFormat::kNpy && back.size() == 1 && wrote.size() == 1)  // it has no name for its tensor
@@ -182,26 +185,28 @@ void verify_written(const std::string& path, const Tensors& wrote, core::Record&
   std::string problem = back.size() == wrote.size() ? "" : fmt::format("{} tensors, wrote {}", back.size(), wrote.size());
   double largest = 0;
   for (const auto& [name, array] : wrote) {
-    const std::string found = difference(name, array, back, largest);
+    const std::string found = formats::difference(name, array, back, largest);
     if (problem.empty()) problem = found;
   }
-  record["verified"] = {{"tensors", wrote.size()}, {"largest_difference", largest}};
+  tell_verified(options, {.tensors = wrote.size(), .largest_difference = largest}, record);
   if (problem.empty()) return;
   unlink(path.c_str());
   throw Error(Exit::kFailure, path, "what was read back is not what was written: " + problem);
 }
 
+namespace formats {
+
 void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, Json step, core::Record& record) {
   io::add_provenance(checkpoint, std::move(step), options.common.reproducible);
   io::save(checkpoint, options.output, {.overwrite = options.common.force, .reproducible = options.common.reproducible});
   record.output("model", checkpoint.path, checkpoint.digest);
-  if (options.output != "-") verify_written(options.output, checkpoint.tensors, record);
+  if (options.output != "-") verify_written(options, checkpoint.tensors, record);
 }
 
 void write_file(const ConvertCommand& options, const io::TensorFile& file, const std::string& digest, core::Record& record) {
   io::write_tensors(options.output, file, options.common.force);
   record.output(digest.empty() ? "weights" : "model", io::absolute(options.output), digest);
-  verify_written(options.output, file.tensors, record);
+  verify_written(options, file.tensors, record);
 }
 
 void from_tensor_file(const ConvertCommand& options, core::Record& record) {

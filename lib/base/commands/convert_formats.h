@@ -15,6 +15,13 @@ namespace ds::commands {
 /// compared bit for bit: record["verified"].
 void convert_formats(const ConvertCommand& options, core::Record& record);
 
+/// The documents of a checkpoint as texts, for the metadata of a file of another format: "ds.graph", "ds.labels" ... and "ds.digest".
+std::map<std::string, std::string> documents_of(const io::Checkpoint& checkpoint);
+
+/// Reads options.output back and holds its tensors against those that were to be written, bit for bit: record["verified"]. Throws
+/// ds::Error(kFailure) where they differ, after the file is removed.
+void verify_written(const ConvertCommand& options, const std::map<std::string, io::Array>& wrote, core::Record& record);
+
 /// The graph of `choice` with the sizes that its options leave 0 taken from the tensors: num_classes and in_channels from the shapes that
 /// depend on them, height and width from `size` ({} = the usual size that fits best; square where it has one number).
 /// Throws ds::Error(kUsage) where no size makes a net.
