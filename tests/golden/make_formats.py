@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
 """Writes tests/golden/formats/*: small files by the reference implementations, for tests/unit/io and tests/cli/convert_formats.test.py.
 
-Run by hand when a format is added; the files are kept. Written with torch 2.11.0, safetensors 0.8.0, numpy 2.4.6:
-    python3 -m venv venv && venv/bin/pip install torch==2.11.0 safetensors numpy && venv/bin/python tests/golden/make_formats.py
+Run by hand when a format is added; the files are kept. Written with torch 2.11.0, safetensors 0.8.0, numpy 2.4.6, torchvision 0.26.0, timm:
+    python3 -m venv venv && venv/bin/pip install torch==2.11.0 torchvision timm safetensors numpy && venv/bin/python tests/golden/make_formats.py
 
 dtypes.*: one tensor a dtype, with values that tell orders and signs apart (VALUES); cnn.*: the state of the architecture `cnn` with width 4,
-3 channels and 5 classes, weights by the formula of make_parity.py in float32, with the num_batches_tracked that PyTorch adds.
+3 channels and 5 classes, weights by the formula of make_parity.py in float32, with the num_batches_tracked that PyTorch adds; cnn_traced.pt:
+the same in TorchScript; vit.pth, timm.pth: whole models of torchvision and timm, with their state dicts as safetensors.
 """
+import argparse
 import collections
+import functools
 import pathlib
 
 import numpy as np
 import safetensors.torch
+import timm.models.vision_transformer
 import torch
+import torchvision
 from torch import nn
 
 from make_parity import Cnn, weights
@@ -53,6 +58,31 @@ class Net(nn.Module):
                 p.copy_(torch.arange(p.numel(), dtype=torch.float32).reshape(p.shape) + 10 * i)
 
 
+def filled(net):
+    for name, tensor in net.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.copy_(weights(name, list(tensor.shape)).to(torch.float32))
+    return net.eval()
+
+
+def whole_models():
+    vit = filled(torchvision.models.VisionTransformer(image_size=8, patch_size=4, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=16, num_classes=5))
+    of_timm = filled(timm.models.vision_transformer.VisionTransformer(img_size=8, patch_size=4, embed_dim=8, depth=1, num_heads=2, num_classes=3))
+    for name, net in (("vit", vit), ("timm", of_timm)):
+        torch.save(net, FOLDER / f"{name}.pth")
+        safetensors.torch.save_file(net.state_dict(), FOLDER / f"{name}.safetensors", metadata={"format": "pt"})
+    torch.save(Net(), FOLDER / "own_class.pth")
+    torch.save(Net(), FOLDER / "own_class_legacy.pth", _use_new_zipfile_serialization=False)
+    counts = collections.defaultdict(int, a=1)
+    torch.save({"model": nn.Linear(2, 1), "best": np.float64(0.5), "counts": counts, "args": argparse.Namespace(lr=0.1),
+                "call": functools.partial(torch.nn.functional.gelu, approximate="tanh")}, FOLDER / "training.pth")
+
+
+def torchscript(net):
+    torch.jit.trace(net.eval(), torch.zeros(1, 3, 8, 8)).save(FOLDER / "cnn_traced.pt")
+    torch.jit.script(Net().body.eval()).save(FOLDER / "modules_scripted.pt")
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     made = dtypes()
@@ -79,8 +109,8 @@ def main():
     torch.save(views, FOLDER / "views.pth")
     torch.save(views, FOLDER / "views_legacy.pth", _use_new_zipfile_serialization=False)
     torch.save(Net().body, FOLDER / "modules.pth")
-    torch.save(Net(), FOLDER / "own_class.pth")
-    net.eval()
+    whole_models()
+    torchscript(net)
 
 
 if __name__ == "__main__":

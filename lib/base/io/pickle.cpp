@@ -21,6 +21,7 @@ enum Opcode : unsigned char {
 };
 
 constexpr const char* kOrderedDict = "collections.OrderedDict";
+constexpr const char* kDefaultDict = "collections.defaultdict";
 
 }  // namespace
 
@@ -82,16 +83,7 @@ void PickleReader::push_integer(const std::string& little_endian) {
   push(Kind::kInt)->number = static_cast<std::int64_t>(value);
 }
 
-void PickleReader::push_global(const std::string& name) {
-  if (!allowed_(name)) {
-    std::string shown = name.substr(0, 100);
-    for (char& c : shown)
-      if (c < ' ' || c > '~') c = '?';
-    fail(fmt::format("a pickle that asks for '{}', which no file of weights needs: it is not read", shown),
-         "save the state dict alone, torch.save(model.state_dict(), ...); do not load this file with a tool that would run it");
-  }
-  push(Kind::kGlobal)->text = name;
-}
+void PickleReader::push_global(const std::string& name) { push(Kind::kGlobal)->text = name; }
 
 const PickleValue* PickleReader::pop() {
   if (stack_.empty() || (!marks_.empty() && stack_.size() == marks_.back())) fail("a corrupt pickle: nothing on the stack");
@@ -132,11 +124,25 @@ void PickleReader::fetch(std::uint64_t key) {
   stack_.push_back(found->second);
 }
 
-void PickleReader::call(const char* opcode) {
+void PickleReader::refuse(const std::string& name) const {
+  std::string shown = name.substr(0, 100);
+  for (char& c : shown)
+    if (c < ' ' || c > '~') c = '?';
+  fail(fmt::format("a pickle that would call '{}', which no file of weights needs: it is not read", shown),
+       "save the state dict alone, torch.save(model.state_dict(), ...); do not load this file with a tool that would run it");
+}
+
+/// REDUCE calls, NEWOBJ makes an empty object of a class.
+void PickleReader::call(const char* opcode, bool runs) {
   const PickleValue* arguments = pop();
   const PickleValue* callable = pop();
+  // Before torch 1.6 a class came with its source: ("module", class, file, text), as the id of something outside.
+  if (callable->is(Kind::kPersistent) && callable->items[0]->is(Kind::kTuple) && callable->items[0]->items.size() >= 2 &&
+      callable->items[0]->items[0]->text == "module")
+    callable = callable->items[0]->items[1];
   if (!callable->is(Kind::kGlobal) || !arguments->is(Kind::kTuple)) fail(fmt::format("a corrupt pickle: {} without a name and a tuple", opcode));
-  if (callable->text == kOrderedDict && arguments->items.empty()) {
+  if (runs && !allowed_(callable->text)) refuse(callable->text);
+  if ((callable->text == kOrderedDict && arguments->items.empty()) || callable->text == kDefaultDict) {
     push(Kind::kDict);
     return;
   }
@@ -150,6 +156,7 @@ void PickleReader::build() {
 }
 
 void PickleReader::append(std::vector<const PickleValue*> values, Kind kind, const char* opcode) {
+  if (!stack_.empty() && stack_.back()->is(Kind::kObject)) return;  // of a class of lists or dicts: what it holds is none of ours
   PickleValue* to = top(kind, opcode);
   if (kind == Kind::kDict && values.size() % 2 != 0) fail("a corrupt pickle: a key without a value");
   to->items.insert(to->items.end(), values.begin(), values.end());
@@ -258,8 +265,8 @@ void PickleReader::other_opcode(unsigned char opcode, const Bytes& bytes, std::s
       push_global(module->text + "." + name->text);
       return;
     }
-    case kReduce: call("REDUCE"); return;
-    case kNewobj: call("NEWOBJ"); return;
+    case kReduce: call("REDUCE", true); return;
+    case kNewobj: call("NEWOBJ", false); return;
     case kBuild: build(); return;
     case kBinpersid: {
       const PickleValue* id = pop();

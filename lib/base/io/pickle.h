@@ -1,4 +1,5 @@
-// Python pickles as plain data. Nothing is imported, called or built: a class stays its name, a call stays the name with its arguments.
+// Python pickles as plain data. Nothing is imported, called or built: a class stays its name, an object its class with its state, a call the
+// name with its arguments.
 // Python's Lib/pickletools.py describes the opcodes; those that torch.save writes are read, protocols 2 to 4.
 #pragma once
 #include <deque>
@@ -31,9 +32,10 @@ struct PickleValue {
 /// Reads pickles of one file and owns their values, which may be shared and may hold themselves: who walks them must count.
 class PickleReader {
  public:
-  /// `allowed` is asked for every global, by "module.name", before anything is done with it.
+  /// `allowed` is asked for every global that the pickle would have called, by "module.name". A class of which it makes an object without
+  /// calling its initialiser, as torch.save(model) writes, is not asked for: the object is a name and a state here.
   PickleReader(std::string where, std::function<bool(const std::string&)> allowed);
-  /// The pickle that begins at `at`, which moves past it. Throws ds::Error(kInput): truncated, an opcode that no file of tensors has, a global
+  /// The pickle that begins at `at`, which moves past it. Throws ds::Error(kInput): truncated, an opcode that no file of tensors has, a call
   /// that is not allowed (it is named), more opcodes, values or depth of stack than any honest file (caps below, over all pickles of the file).
   const PickleValue* read(const Bytes& bytes, std::size_t& at);
 
@@ -53,13 +55,14 @@ class PickleReader {
   PickleValue* push(Kind kind);
   void push_integer(const std::string& little_endian);
   void push_global(const std::string& name);
+  [[noreturn]] void refuse(const std::string& name) const;
   const PickleValue* pop();
   PickleValue* top(Kind kind, const char* opcode);
   std::vector<const PickleValue*> pop_to_mark();
   void pop_tuple(std::size_t size);
   void store(std::uint64_t key);
   void fetch(std::uint64_t key);
-  void call(const char* opcode);
+  void call(const char* opcode, bool runs);
   void build();
   void append(std::vector<const PickleValue*> values, Kind kind, const char* opcode);
   bool scalar_opcode(unsigned char opcode, const Bytes& bytes, std::size_t& at);

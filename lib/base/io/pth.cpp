@@ -23,7 +23,11 @@ using Kind = PickleValue::Kind;
 
 constexpr const char* kRebuildTensor = "torch._utils._rebuild_tensor_v2";
 constexpr const char* kRebuildParameter = "torch._utils._rebuild_parameter";
-constexpr const char* kModules = "torch.nn.modules.";
+constexpr const char* kRebuildWithState = "torch._utils._rebuild_parameter_with_state";
+constexpr const char* kRebuildFromType = "torch._tensor._rebuild_from_type_v2";
+constexpr const char* kScriptModules = "__torch__.";  ///< classes of TorchScript
+constexpr const char* kScriptValues = "torch.jit._pickle.";
+constexpr const char* kModelLibraries[] = {"timm.", "torchvision.", "transformers."};  ///< their models hold members of enumerations, which are calls
 constexpr const char* kMetadata = "ds.json";
 constexpr std::size_t kMaxPickle = std::size_t{1} << 28;      ///< bytes of data.pkl
 constexpr int kMaxNesting = 100;                              ///< of modules and dicts
@@ -40,16 +44,14 @@ constexpr StorageType kStorages[] = {{"DoubleStorage", DType::kF64},    {"FloatS
                                      {"ShortStorage", DType::kI16},     {"CharStorage", DType::kI8},   {"ByteStorage", DType::kU8},
                                      {"BoolStorage", DType::kBool}};
 
-/// What state dicts and torch.nn's modules ask for. None of it is ever called.
+/// What state dicts, models and training's notes beside them ask Python to call. None of it ever is.
 bool allowed(const std::string& global) {
-  static const std::set<std::string> names = {kRebuildTensor,     kRebuildParameter, "collections.OrderedDict", "torch.Size",
-                                              "torch.device",     "__builtin__.set", "builtins.set",            "torch.float64",
-                                              "torch.float32",    "torch.float16",   "torch.bfloat16",          "torch.int64",
-                                              "torch.int32",      "torch.int16",     "torch.int8",              "torch.uint8",
-                                              "torch.bool"};
-  if (names.count(global)) return true;
-  if (global.starts_with(kModules)) return true;
-  return std::any_of(std::begin(kStorages), std::end(kStorages), [&](const StorageType& s) { return global == std::string("torch.") + s.name; });
+  static const std::set<std::string> names = {
+      kRebuildTensor,    kRebuildParameter, kRebuildWithState, kRebuildFromType, "collections.OrderedDict",      "collections.defaultdict",
+      "torch.Size",      "torch.device",    "__builtin__.set", "builtins.set",   "builtins.frozenset",           "functools.partial",
+      "_codecs.encode",  "numpy.dtype",     "numpy.core.multiarray.scalar",      "numpy._core.multiarray.scalar"};
+  return names.count(global) || global.starts_with(kScriptValues) ||
+         std::any_of(std::begin(kModelLibraries), std::end(kModelLibraries), [&](const char* library) { return global.starts_with(library); });
 }
 
 [[noreturn]] void fail(const std::string& where, const std::string& what, const std::string& hint = "") { throw Error(Exit::kInput, where, what, hint); }
@@ -65,6 +67,12 @@ struct StorageId {
   std::string key;
   std::int64_t numel = 0;
 };
+
+/// ("module", class, file, source text), as a persistent id.
+bool is_class(const Value& value) {
+  const Value& id = *value.items[0];
+  return id.is(Kind::kTuple) && id.items.size() == 4 && id.items[0]->text == "module";
+}
 
 StorageId storage_id(const Value& value, const std::string& where) {
   const Value* id = value.is(Kind::kPersistent) ? value.items[0] : nullptr;
@@ -95,8 +103,15 @@ class Collector {
   }
 
  private:
-  static bool is_tensor(const Value& v) { return v.made_by(kRebuildTensor) || v.made_by(kRebuildParameter); }
-  static bool is_module(const Value& v) { return v.is(Kind::kObject) && v.items[0]->text.starts_with(kModules); }
+  static bool is_tensor(const Value& v) {
+    return v.made_by(kRebuildTensor) || v.made_by(kRebuildParameter) || v.made_by(kRebuildWithState) || v.made_by(kRebuildFromType);
+  }
+  static bool is_script(const Value& v) { return v.is(Kind::kObject) && v.items[0]->text.starts_with(kScriptModules); }
+  /// An object of any class that has what torch.nn.Module keeps.
+  static bool is_module(const Value& v) {
+    if (!v.is(Kind::kObject) || !v.state || !v.state->is(Kind::kDict)) return false;
+    return v.state->find("_modules") || v.state->find("_parameters");
+  }
 
   void visit(int depth) {
     if (depth > kMaxNesting) fail(where_, fmt::format("values nested deeper than {}", kMaxNesting), "the file is made to do harm");
@@ -106,8 +121,9 @@ class Collector {
   void start(const Value& value, int depth) {
     visit(depth);
     if (is_module(value)) return module(value, "", depth);
+    if (is_script(value)) return script(value, "", depth);
     if (!value.is(Kind::kDict))
-      fail(where_, "neither a state dict nor a model of torch.nn's modules", "save a state dict, torch.save(model.state_dict(), ...)");
+      fail(where_, "neither a state dict nor a model", "save a state dict, torch.save(model.state_dict(), ...)");
     dict(value, "");
     if (!tensors_.empty()) return;
     for (const char* key : {"state_dict", "model_state_dict", "model"})
@@ -126,7 +142,6 @@ class Collector {
   void module(const Value& value, const std::string& prefix, int depth) {
     visit(depth);
     const Value* state = value.state;
-    if (!state || !state->is(Kind::kDict)) fail(where_, fmt::format("a module '{}' without a state", value.items[0]->text));
     std::set<std::string> passing;
     if (const Value* names = state->find("_non_persistent_buffers_set")) passing = texts(*names);
     if (const Value* parameters = state->find("_parameters")) dict(*parameters, prefix);
@@ -135,6 +150,18 @@ class Collector {
     for (std::size_t i = 0; modules && modules->is(Kind::kDict) && i + 1 < modules->items.size(); i += 2) {
       const Value &key = *modules->items[i], &inner = *modules->items[i + 1];
       if (key.is(Kind::kText) && is_module(inner)) module(inner, prefix + key.text + ".", depth + 1);
+    }
+  }
+
+  /// A module of TorchScript: its attributes are tensors, modules and plain values.
+  void script(const Value& value, const std::string& prefix, int depth) {
+    visit(depth);
+    const Value* state = value.state;
+    if (!state || !state->is(Kind::kDict)) return;
+    dict(*state, prefix);
+    for (std::size_t i = 0; i + 1 < state->items.size(); i += 2) {
+      const Value &key = *state->items[i], &inner = *state->items[i + 1];
+      if (key.is(Kind::kText) && is_script(inner)) script(inner, prefix + key.text + ".", depth + 1);
     }
   }
 
@@ -161,14 +188,25 @@ class Collector {
     return list;
   }
 
-  void add(const std::string& name, const Value& value) {
+  /// The arguments of torch._utils._rebuild_tensor_v2, whatever is around it.
+  const std::vector<const Value*>& tensor_arguments(const std::string& name, const Value& value) {
     const Value* tensor = &value;
-    if (value.made_by(kRebuildParameter)) {
+    if (value.made_by(kRebuildParameter) || value.made_by(kRebuildWithState)) {
       if (value.items[1]->items.empty()) fail(where_, fmt::format("parameter '{}' without a tensor", name));
       tensor = value.items[1]->items[0];
     }
-    if (!tensor->made_by(kRebuildTensor) || tensor->items[1]->items.size() < 4) fail(where_, fmt::format("tensor '{}' is not what torch would write", name));
-    const std::vector<const Value*>& arguments = tensor->items[1]->items;
+    const Value* arguments = tensor->is(Kind::kObject) ? tensor->items[1] : nullptr;
+    bool known = tensor->made_by(kRebuildTensor);
+    if (tensor->made_by(kRebuildFromType) && arguments->items.size() >= 3) {  // function, class, its arguments, what else the object holds
+      known = arguments->items[0]->is(Kind::kGlobal) && arguments->items[0]->text == kRebuildTensor && arguments->items[2]->is(Kind::kTuple);
+      arguments = arguments->items[2];
+    }
+    if (!known || arguments->items.size() < 4) fail(where_, fmt::format("tensor '{}' is not what torch would write", name));
+    return arguments->items;
+  }
+
+  void add(const std::string& name, const Value& value) {
+    const std::vector<const Value*>& arguments = tensor_arguments(name, value);
     if (!arguments[1]->is(Kind::kInt)) fail(where_, fmt::format("tensor '{}' has an offset that is no number", name));
     const StorageId id = storage_id(*arguments[0], where_);
     const std::vector<std::int64_t> shape = numbers(*arguments[2], name), strides = numbers(*arguments[3], name);
@@ -211,7 +249,6 @@ TensorFile parse_zip(const Bytes& bytes, const std::string& name, bool sums) {
     entries.emplace(entry.name, std::move(entry));
   }
   if (prefix.empty()) fail(name, "a ZIP archive without a data.pkl: not a file of torch");
-  if (entries.count(prefix + "constants.pkl")) fail(name, "a TorchScript archive, expected a state dict", "save it with torch.save(model.state_dict(), ...)");
   if (const auto order = entries.find(prefix + "byteorder"); order != entries.end()) {
     const Bytes text = zip_data(bytes, order->second, name);
     if (std::string(reinterpret_cast<const char*>(text.data), std::min<std::size_t>(text.size, 16)) != "little") fail(name, "tensors of a big-endian machine");
@@ -235,7 +272,8 @@ TensorFile parse_zip(const Bytes& bytes, const std::string& name, bool sums) {
   TensorFile file;
   file.tensors = Collector(name, storage).collect(*reader.read(pickle, at));
   if (at != pickle.size) fail(name, fmt::format("{} bytes after the pickle", pickle.size - at));
-  if (const auto own = entries.find(prefix + kMetadata); own != entries.end())
+  const auto script_own = entries.find(prefix + "extra/" + kMetadata);  // where torch.jit.save puts what goes along
+  if (const auto own = script_own == entries.end() ? entries.find(prefix + kMetadata) : script_own; own != entries.end())
     file.metadata = parse_metadata(zip_data(bytes, own->second, name), name + ":" + own->first);
   return file;
 }
@@ -260,7 +298,7 @@ TensorFile parse_legacy(const Bytes& bytes, const std::string& name) {
 
   std::map<std::string, StorageId> ids;  // the size of an element is in them alone
   for (const Value& value : reader.values())
-    if (value.is(Kind::kPersistent)) {
+    if (value.is(Kind::kPersistent) && !is_class(value)) {
       const StorageId id = storage_id(value, name);
       ids.emplace(id.key, id);
     }

@@ -133,9 +133,42 @@ TEST_CASE("pth: a pickle that asks for anything else is refused by that name, an
   refused(kProto + "\x82\1.", "opcode 0x82");
   refused(kProto + "P1\n.", "opcode 0x50");
   CHECK(folder.files().empty());
-  std::string message;
-  CHECK(code_of([&] { io::read_tensors(golden("own_class.pth")); }, &message) == Exit::kInput);
-  CHECK(message.find("'__main__.Net'") != std::string::npos);
+}
+
+TEST_CASE("pth: whole models of any class are read, in both forms, without what is not persistent") {
+  for (const char* name : {"own_class.pth", "own_class_legacy.pth"}) {
+    CAPTURE(name);
+    const auto t = io::read_tensors(golden(name)).tensors;
+    std::vector<std::string> names;
+    for (const auto& [tensor, array] : t) names.push_back(tensor);
+    CHECK(names == std::vector<std::string>{"body.0.bias", "body.0.weight", "body.2.bias", "body.2.num_batches_tracked", "body.2.running_mean",
+                                            "body.2.running_var", "body.2.weight", "head.weight", "step"});
+    CHECK(t.at("head.weight").as<float>()[3] == 43.f);
+    CHECK(t.at("step").as<std::int64_t>()[0] == 7);
+  }
+  same_tensors(io::read_tensors(golden("vit.pth")).tensors, io::read_tensors(golden("vit.safetensors")).tensors);
+  same_tensors(io::read_tensors(golden("timm.pth")).tensors, io::read_tensors(golden("timm.safetensors")).tensors);
+  const auto training = io::read_tensors(golden("training.pth")).tensors;  // a model beside NumPy's numbers, a namespace, a partial
+  CHECK(training.size() == 2);
+  CHECK(training.at("weight").shape == std::vector<std::int64_t>{1, 2});
+}
+
+TEST_CASE("pth: TorchScript's tensors by the names of their attributes, its code unread") {
+  same_tensors(io::read_tensors(golden("cnn_traced.pt")).tensors, io::read_tensors(golden("cnn.safetensors")).tensors);
+  same_tensors(io::read_tensors(golden("modules_scripted.pt")).tensors, io::read_tensors(golden("modules.pth")).tensors);
+}
+
+TEST_CASE("pth: an object of any class is a name, and only a call is refused") {
+  const std::string weights = tensor(number(0), number(4) + "\x85", number(1) + "\x85");
+  const auto module = [&](const std::string& parameters) {
+    return kProto + global("os", "anything") + ")\x81}(" + text("_parameters") + "}" + text("w") + parameters + "s" + text("_modules") + "}ub.";
+  };
+  CHECK(io::parse_pth(in_memory(archive(module(weights))), "f").tensors.count("w") == 1);
+  refused(module(global("subprocess", "Popen") + text("ls") + "\x85R"), "would call 'subprocess.Popen'");
+  refused(kProto + "}" + text("w") + weights + "s" + text("x") + global("runpy", "_run_code") + ")Rs.", "would call 'runpy._run_code'");
+  refused(kProto + "}" + text("w") + weights + "s" + text("x") + global("functools", "partial") + global("os", "system") + "\x85R)Rs.",
+          "a corrupt pickle: REDUCE without a name");
+  refused(kProto + global("os", "anything") + ")\x81.", "neither a state dict nor a model");
 }
 
 TEST_CASE("pth: corrupt pickles") {
