@@ -36,6 +36,7 @@ Json metrics_of(const io::Checkpoint& checkpoint) {
   const graph::Cost cost = graph::cost(graph);
   metrics["parameters"] = cost.parameters;
   metrics["macs"] = cost.macs;
+  if (const graph::Bindings sizes = graph::bind_all(graph); sizes.size() > 1) metrics["macs_at"] = sizes;  // more than one sample: its length
   metrics["nodes"] = graph.nodes.size();
   return metrics;
 }

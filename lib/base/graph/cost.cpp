@@ -20,7 +20,15 @@ std::int64_t elements(const std::vector<std::int64_t>& shape) {
 
 }  // namespace costs
 
-std::vector<std::pair<std::string, Cost>> node_costs(const Graph& graph, const Bindings& bindings) {
+Bindings bind_all(const Graph& graph, Bindings given) {
+  for (const Input& input : graph.inputs)
+    for (const Dim& dim : input.type.dims)
+      for (const std::string& symbol : dim.symbols()) given.emplace(symbol, symbol == "N" ? 1 : kUsualLength);  // what is given stays
+  return given;
+}
+
+std::vector<std::pair<std::string, Cost>> node_costs(const Graph& graph, const Bindings& given) {
+  const Bindings bindings = bind_all(graph, given);
   const std::map<std::string, ValueType> types = infer_types(graph);
   std::vector<std::pair<std::string, Cost>> result;
   for (const Node& node : graph.nodes) {
@@ -49,7 +57,8 @@ std::vector<std::pair<std::string, Cost>> node_costs(const Graph& graph, const B
   return result;
 }
 
-Cost cost(const Graph& graph, const Bindings& bindings) {
+Cost cost(const Graph& graph, const Bindings& given) {
+  const Bindings bindings = bind_all(graph, given);
   Cost total;
   for (const auto& [name, node] : node_costs(graph, bindings)) {
     total.macs += node.macs;

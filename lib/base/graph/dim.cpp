@@ -329,6 +329,21 @@ std::int64_t Dim::evaluate(const Bindings& bindings) const {
   return total;
 }
 
+std::set<std::string> Dim::symbols() const {
+  std::set<std::string> all;
+  if (!expr_) return all;
+  for (const Term& term : expr_->terms)
+    for (const Factor& factor : term.factors) {
+      if (!factor.numerator) {
+        all.insert(factor.text);
+        continue;
+      }
+      all.merge(factor.numerator->symbols());
+      all.merge(factor.denominator->symbols());
+    }
+  return all;
+}
+
 std::string Dim::text() const { return expr_ ? expr_->text : std::to_string(value_); }
 
 Dim operator+(const Dim& a, const Dim& b) { return Dim::Algebra::sum(a, b, 1); }

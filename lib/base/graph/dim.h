@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace ds::graph {
@@ -24,6 +25,7 @@ class Dim {
   bool is_known() const;
   std::int64_t value() const;                             ///< throws ds::Error(kFailure) where it is not known
   std::int64_t evaluate(const Bindings& bindings) const;  ///< throws ds::Error(kFailure) for an unbound symbol
+  std::set<std::string> symbols() const;                  ///< those that must be bound to evaluate it
   std::string text() const;
 
   friend Dim operator+(const Dim& a, const Dim& b);

@@ -12,6 +12,7 @@ namespace ds::graph {
 
 using Json = nlohmann::json;
 using io::DType;
+struct Parameters;  // template.h
 
 struct ValueType {
   DType dtype = DType::kF32;
@@ -86,8 +87,10 @@ Graph from_json(const Json& json, const std::string& where);
 /// The form that people write: the same keys in YAML, one node a line. Left out is what has a default: attributes, the input of a node that
 /// follows the one before, slots `<node>.<slot>` and their tensors, `float32`, `parameter`. A slot is a name, "name[begin:end]", or `~` for an
 /// optional one that is not there. Tensors are placed in order of first use. to_yaml wants a graph that verifies; from_yaml verifies.
+/// Parameters and repetitions: template.h.
 std::string to_yaml(const Graph& graph);
 Graph from_yaml(const std::string& text, const std::string& where);
+Graph from_yaml(const std::string& text, const std::string& where, const Parameters& parameters);
 
 /// Types of all values. Throws ds::Error(kInput) naming the node whose inputs do not fit.
 std::map<std::string, ValueType> infer_types(const Graph& graph);
@@ -96,16 +99,20 @@ std::map<std::string, ValueType> infer_types(const Graph& graph);
 /// tensors, no tensor of length zero. Throws ds::Error(kInput, where + node).
 void verify(const Graph& graph, const std::string& where);
 
-/// Multiply-accumulates and activation elements for the given symbols (N = 1 unless bound), parameters and bytes of the tensors.
+/// Every symbol of the inputs with a value: what is given, else N = 1 and 128 for any other (the length of a sequence).
+inline constexpr std::int64_t kUsualLength = 128;
+Bindings bind_all(const Graph& graph, Bindings given = {});
+
+/// Multiply-accumulates and activation elements for the given symbols (bind_all fills in the others), parameters and bytes of the tensors.
 struct Cost {
   std::int64_t macs = 0;
   std::int64_t parameters = 0;        ///< elements of parameters (tied ones once)
   std::int64_t tensor_bytes = 0;      ///< bytes of all tensors of the table
   std::int64_t activation_bytes = 0;  ///< sum over values
 };
-Cost cost(const Graph& graph, const Bindings& bindings = {{"N", 1}});
+Cost cost(const Graph& graph, const Bindings& bindings = {});
 /// The same per node, in order of the nodes.
-std::vector<std::pair<std::string, Cost>> node_costs(const Graph& graph, const Bindings& bindings = {{"N", 1}});
+std::vector<std::pair<std::string, Cost>> node_costs(const Graph& graph, const Bindings& bindings = {});
 
 std::string type_text(const ValueType& type);  ///< "float32[N, 3, 32, 32]"
 

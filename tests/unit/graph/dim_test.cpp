@@ -18,6 +18,9 @@ TEST_CASE("graph: integers are known, symbols are bound at run time") {
   CHECK(n.evaluate({{"N", 7}}) == 7);
   CHECK_THROWS_AS(n.value(), Error);
   CHECK_THROWS_WITH_AS(n.evaluate({}), doctest::Contains("'N' is not bound"), Error);
+  CHECK(n.symbols() == std::set<std::string>{"N"});
+  CHECK(Dim::parse("floor((2*H-1)/W)+N*3").symbols() == std::set<std::string>{"H", "N", "W"});
+  CHECK(Dim(7).symbols().empty());
 }
 
 TEST_CASE("graph: sums and products of sizes are simplified") {

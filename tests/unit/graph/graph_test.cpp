@@ -120,7 +120,11 @@ TEST_CASE("graph: cost of a small net, counted by hand") {
   CHECK(nodes[1].second.tensor_bytes == 64);
   // Tied rows count once in the whole, in each node that reads them.
   CHECK(cost(odd_net(), {{"N", 1}, {"S", 5}}).parameters == 8 + 192 + 8 + 16);
-  CHECK_THROWS_WITH_AS(cost(odd_net()), doctest::Contains("'S' is not bound"), Error);
+  // What is not stated is one sample, and a sequence of the usual length.
+  CHECK(bind_all(odd_net()) == Bindings{{"N", 1}, {"S", 128}});
+  CHECK(bind_all(odd_net(), {{"S", 5}}) == Bindings{{"N", 1}, {"S", 5}});
+  CHECK(cost(odd_net()).macs == cost(odd_net(), {{"N", 1}, {"S", 128}}).macs);
+  CHECK(cost(odd_net()).macs != cost(odd_net(), {{"S", 5}}).macs);
 }
 
 TEST_CASE("graph: JSON and YAML forms read back") {

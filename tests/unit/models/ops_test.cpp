@@ -158,7 +158,9 @@ TEST_CASE("ops: elementwise ops broadcast, unknown sizes too") {
   CHECK(type_of("add", {f32({3, 1}), f32({1, 4})}) == "float32[3, 4]");
   CHECK(failure("add", {f32({3, 2}), f32({3, 4})}) == "inputs float32[3, 2] and float32[3, 4] cannot be broadcast: 2 against 4 at axis 1");
   CHECK(failure("add", {f32({sym("N")}), f32({3})}).find("cannot be broadcast: N against 3") != std::string::npos);
-  CHECK(failure("mul", {f32({3}), {DType::kF64, {3}}}) == "inputs are float32[3] and float64[3], expected one type of number");
+  CHECK(type_of("mul", {f32({3}), {DType::kF64, {3}}}) == "float64[3]");
+  CHECK(type_of("add", {{DType::kF64, {3}}, f32({1})}) == "float64[3]");
+  CHECK(failure("mul", {f32({3}), {DType::kI64, {3}}}) == "input 1 is int64[3], expected a float type");
   CHECK(failure("add", {f32({3})}) == "has 1 inputs, expected 2");
   for (const char* op : {"relu", "relu6", "sigmoid", "hardsigmoid", "tanh", "silu", "hardswish", "gelu", "softmax", "identity"})
     CHECK(type_of(op, kTokens) == "float32[N, S, 8]");

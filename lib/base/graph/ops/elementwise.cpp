@@ -15,10 +15,11 @@ class Binary : public Op {
 
   std::vector<ValueType> infer(const NodeView& view) const override {
     require_float(view, 0);
+    require_float(view, 1);
     const ValueType &a = view.input(0), &b = view.input(1);
-    if (a.dtype != b.dtype) view.fail(fmt::format("inputs are {} and {}, expected one type of number", text(a), text(b)));
     const std::size_t n = std::max(a.dims.size(), b.dims.size());
-    ValueType type{a.dtype, std::vector<Dim>(n)};
+    // Of two types of float the wider one holds both: a mask of float32 meets the float64 of a proof.
+    ValueType type{io::dtype_bits(a.dtype) >= io::dtype_bits(b.dtype) ? a.dtype : b.dtype, std::vector<Dim>(n)};
     for (std::size_t i = 0; i < n; ++i) {
       const Dim x = at(a, i, n), y = at(b, i, n);
       if (x == y || y == Dim(1)) type.dims[i] = x;

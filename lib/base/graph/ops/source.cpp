@@ -19,7 +19,7 @@ class Embedding : public Op {
 
   std::vector<ValueType> infer(const NodeView& view) const override {
     if (view.input().dtype != DType::kI64) view.fail(fmt::format("input 0 is {}, expected int64", text(view.input())));
-    ValueType type{DType::kF32, view.input().dims};
+    ValueType type{view.slot_dtype("weight"), view.input().dims};
     type.dims.push_back(view.i("dim"));
     return {type};
   }
