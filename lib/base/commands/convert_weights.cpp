@@ -97,7 +97,8 @@ void choose_sides(const core::Choice& choice, const Tensors& tensors, Sizes& siz
 
 /// The integer option of that name; nullptr where the architecture has none.
 std::int64_t* option(core::Choice& choice, const std::string& name) {
-  for (const core::Entry& entry : core::walk(*choice.options).entries())
+  const core::Fields fields = core::walk(*choice.options);
+  for (const core::Entry& entry : fields.entries())
     if (auto* const* value = std::get_if<std::int64_t*>(&entry.target); value != nullptr && entry.path == name) return *value;
   return nullptr;
 }

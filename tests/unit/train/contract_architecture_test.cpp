@@ -1,14 +1,14 @@
-// Over the smallest member of every family, on the smallest images that it takes: what training and pruning rest on.
+// Over the smallest member of every family, with each of its heads, on the smallest images that it takes or a few tokens: what training and pruning
+// rest on.
 // (Names and shapes: tests/unit/models/zoo_test.cpp. Outputs: tests/unit/exec/parity_test.cpp.)
 #include <ATen/Parallel.h>
-#include <ATen/ops/arange.h>
-#include <ATen/ops/cross_entropy_loss.h>
 #include <c10/core/GradMode.h>
 
 #include <cmath>
 
 #include "engine/compress/pruner.h"
 #include "engine/exec/executor.h"
+#include "unit/exec/net_inputs.h"
 #include "unit/models/zoo.h"
 
 using namespace ds;
@@ -17,33 +17,36 @@ namespace {
 
 /// Hidden layers of 100 million weights, and depthwise 7x7 convolutions that float64 has no fast kernel for, are of no use here.
 const std::map<std::string, graph::Json> kSmaller = {
-    {"alexnet", {{"hidden_features", 32}}}, {"convnext_tiny", {{"width", 16}}}, {"vgg11", {{"hidden_features", 32}}}};
-
-at::Tensor wave(const std::vector<std::int64_t>& shape, double step) {
-  std::int64_t n = 1;
-  for (const std::int64_t size : shape) n *= size;
-  return at::arange(1, n + 1, at::TensorOptions().dtype(at::kDouble)).mul(step).sin().mul(1.3).reshape(shape);
-}
+    {"alexnet", {{"hidden_features", 32}}}, {"convnext_tiny", {{"width", 16}}}, {"vgg11", {{"hidden_features", 32}}},
+    {"mixer_s16_224", {{"dim", 64}, {"depth", 3}}}, {"swin_t", {{"dim", 24}}}, {"swin_v2_t", {{"dim", 24}}}, {"unet", {{"width", 8}}}};
 
 struct Net {
   exec::Model model;
-  at::Tensor images;
+  std::vector<at::Tensor> inputs;
 
-  explicit Net(const std::string& arch) {
-    const auto options = kSmaller.find(arch);
-    model = exec::make_model(zoo::build_small(arch, 7, options == kSmaller.end() ? graph::Json::object() : options->second), 5);
+  Net(const std::string& arch, const std::string& head) {
+    const auto smaller = kSmaller.find(arch);
+    graph::Json options = smaller == kSmaller.end() ? graph::Json::object() : smaller->second;
+    if (!head.empty()) options["head"] = head;
+    model = exec::make_model(zoo::build_small(arch, 7, options), 5);
     model.to(at::kDouble);
-    const std::vector<graph::Dim>& dims = model.graph.inputs[0].type.dims;
-    images = wave({3, dims[1].value(), dims[2].value(), dims[3].value()}, 0.71);
+    inputs = net_inputs::make(model.graph, 3);
   }
 
   /// The same dropout and the same statistics of the batch at every call.
   at::Tensor loss() {
     const exec::RunContext context{.training = true, .step = 3, .seed = 9, .update_statistics = false};
-    const at::Tensor logits = exec::Executor(model).run({images}, context, {.training = true})[0];
-    return at::cross_entropy_loss(logits, at::arange(3).mul(2));
+    return net_inputs::loss(exec::Executor(model).run(inputs, context, {.training = true}));
   }
 };
+
+/// Every net that the tests below run on: the smallest of each family with each head, called "bert_tiny token".
+std::vector<std::pair<std::string, std::string>> nets() {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (const auto& [family, arch] : zoo::smallest_members())
+    for (const std::string& head : zoo::heads(arch)) all.emplace_back(arch, head);
+  return all;
+}
 
 /// Weights as after training: norms no longer scale by 1 and shift by 0, and what starts at (almost) nothing has grown.
 void roughen(exec::Model& model) {
@@ -51,7 +54,7 @@ void roughen(exec::Model& model) {
   for (const graph::TensorSpec& spec : model.graph.tensors) {
     at::Tensor& t = model.tensors.at(spec.name);
     if (!t.is_floating_point()) continue;
-    const at::Tensor ripple = wave(t.sizes().vec(), 1.7 + 0.1 * static_cast<double>(spec.name.size())).mul(0.3);
+    const at::Tensor ripple = net_inputs::wave(t.sizes().vec(), 1.7 + 0.1 * static_cast<double>(spec.name.size())).mul(0.3);
     if (t.dim() == 1) t.copy_(spec.name.ends_with("running_var") || spec.name.ends_with("weight") ? ripple.add(1) : ripple.mul(0.2));
     else if (t.abs().max().item<double>() < 1e-3) t.copy_(ripple);
   }
@@ -68,9 +71,10 @@ struct OneThread {
 
 TEST_CASE("architecture: a step against the gradient lowers the loss by what the gradient says, in the smallest of every family") {
   const OneThread one;
-  for (const auto& [family, arch] : zoo::smallest_members()) {
+  for (const auto& [arch, head] : nets()) {
     CAPTURE(arch);
-    Net net(arch);
+    CAPTURE(head);
+    Net net(arch, head);
     roughen(net.model);
     net.model.require_grad(true);
     const at::Tensor before = net.loss();
@@ -98,9 +102,10 @@ TEST_CASE("architecture: a step against the gradient lowers the loss by what the
 TEST_CASE("architecture: slicing 30 % of the channels equals masking them, in the smallest of every family") {
   const OneThread one;
   const c10::NoGradGuard off;
-  for (const auto& [family, arch] : zoo::smallest_members()) {
+  for (const auto& [arch, head] : nets()) {
     CAPTURE(arch);
-    Net net(arch);
+    CAPTURE(head);
+    Net net(arch, head);
     roughen(net.model);
     commands::PruneSettings settings;
     settings.ratio = 0.3;
@@ -110,9 +115,12 @@ TEST_CASE("architecture: slicing 30 % of the channels equals masking them, in th
     const double kept = double(graph::cost(sliced.graph).parameters) / double(graph::cost(net.model.graph).parameters);
     CHECK(kept < 0.85);
     CHECK(kept > 0.3);
-    const at::Tensor a = exec::Executor(sliced).run({net.images}, {})[0], b = exec::Executor(masked).run({net.images}, {})[0];
-    CHECK(a.sub(b).abs().max().item<double>() <= 1e-9 * b.abs().max().item<double>());
-    const at::Tensor whole = exec::Executor(net.model).run({net.images}, {})[0];
-    CHECK(whole.sub(b).abs().max().item<double>() > 1e-6 * whole.abs().max().item<double>());
+    const auto a = exec::Executor(sliced).run(net.inputs, {}), b = exec::Executor(masked).run(net.inputs, {});
+    const auto whole = exec::Executor(net.model).run(net.inputs, {});
+    REQUIRE(a.size() == whole.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      CHECK(a[i].sub(b[i]).abs().max().item<double>() <= 1e-9 * b[i].abs().max().item<double>());
+      CHECK(whole[i].sub(b[i]).abs().max().item<double>() > 1e-6 * whole[i].abs().max().item<double>());
+    }
   }
 }
