@@ -186,7 +186,8 @@ Folded fold_batch_norm(const Graph& graph, const std::map<std::string, io::Array
   Folded folded{graph, tensors, {}};
   std::vector<std::string> layers;
   for (const Node& node : graph.nodes) {
-    const bool linear = node.op == "linear" && types.at(node.name).dims.size() == 2;  // else the norm's axis 1 is not the last
+    const bool linear = node.op == "linear" && !full_attributes(node).at("transposed").get<bool>() &&  // its rows are not the channels
+                        types.at(node.name).dims.size() == 2;                                          // else the norm's axis 1 is not the last
     if (node.op == "conv2d" || linear) layers.push_back(node.name);
   }
   for (const std::string& name : layers) {

@@ -6,6 +6,7 @@
 
 #include "base/core/error.h"
 #include "base/graph/passes.h"
+#include "base/graph/schema.h"
 
 namespace ds::compress {
 
@@ -283,6 +284,7 @@ class Lowering {
     const Node& first = *g_.find_node(chain.nodes[0]);
     const bool relu = last.op == "relu" || last.op == "relu6", sum = first.op == "add";
     Node q{first.name, "q" + first.op, first.attrs, {}, 1, {}, nullptr};
+    q.attrs.erase("transposed");
     q.attrs["relu"] = relu;
     if (sum) {
       put(q.attrs, "a", range(first.inputs[0]));
@@ -309,7 +311,9 @@ class Lowering {
     const float x_scale = range(n.inputs[0]).scale;
     const auto bias = n.slots.find("bias");
     const at::Tensor b = bias == n.slots.end() ? at::Tensor() : slot_value(model_, bias->second);
-    const QuantizedWeight w = quantize_weight(slot_value(model_, n.slots.at("weight")), b, x_scale);
+    at::Tensor value = slot_value(model_, n.slots.at("weight"));
+    if (n.op == "linear" && graph::full_attributes(n).at("transposed").get<bool>()) value = value.t();  // [out, in]: a scale a row
+    const QuantizedWeight w = quantize_weight(value, b, x_scale);
     const auto put_slot = [&](const char* slot, const at::Tensor& value, graph::Role role) {
       add_tensor(n.name + "." + slot, value, role);
       q.slots[slot] = graph::Slot{n.name + "." + slot};

@@ -69,6 +69,27 @@ const Sample kSamples[] = {
     {"attention", kMasked,
      "{name: m, op: key_mask, inputs: [mask]}, {name: y, op: attention, inputs: [x, x, x, m], attrs: {heads: 2, causal: true, scale: 0.3}}"},
     {"masked_mean", kMasked, "{name: y, op: masked_mean, inputs: [x, mask]}"},
+    {"conv1d", kTokens,
+     "{name: turn, op: permute, attrs: {dims: [0, 2, 1]}}, "
+     "{name: y, op: conv1d, attrs: {out_channels: 3, kernel: 2, dilation: 2, padding: [2, 0]}}"},
+    {"conv1d", kTokens,
+     "{name: turn, op: permute, attrs: {dims: [0, 2, 1]}}, "
+     "{name: y, op: conv1d, attrs: {out_channels: 4, kernel: 3, stride: 2, padding: [1], groups: 2}, slots: {bias: ~}}"},
+    {"linear", kTokens, "{name: y, op: linear, attrs: {out_features: 3, transposed: true}}"},
+    {"rms_norm", kTokens, "{name: y, op: rms_norm}"},
+    {"scale", kRow, "{name: y, op: scale, attrs: {factor: -0.25}}"},
+    {"rope", kTokens, "{name: y, op: rope, attrs: {heads: 1, base: 100}}"},
+    {"rope", kTokens,
+     "{name: q, op: linear, attrs: {out_features: 16}}, "
+     "{name: y, op: rope, attrs: {heads: 2, base: 100, scaling: llama3, factor: 4, original_positions: 16}}"},
+    {"relative_bias", kTokens,
+     "{name: bias, op: relative_bias, inputs: [x, x], attrs: {heads: 2, buckets: 8, max_distance: 6}}, "
+     "{name: y, op: attention, inputs: [x, x, x, bias], attrs: {heads: 2}}"},
+    {"last_token", kMasked, "{name: y, op: last_token, inputs: [x, mask]}"},
+    {"lstm", kTokens, "{name: y, op: lstm, attrs: {hidden: 3}}"},
+    {"lstm", kMasked, "{name: y, op: lstm, inputs: [x, mask], attrs: {hidden: 4, reverse: true}}"},
+    {"gru", kTokens, "{name: y, op: gru, attrs: {hidden: 3}, slots: {bias_ih: ~, bias_hh: ~}}"},
+    {"gru", kMasked, "{name: y, op: gru, inputs: [x, mask], attrs: {hidden: 4, reverse: true}}"},
     {"l2_normalize", kTokens, "{name: y, op: l2_normalize}"},
     {"embedding", "{name: ids, dims: [N, S], dtype: int64}", "{name: y, op: embedding, attrs: {num_embeddings: 5, dim: 3}}"},
     {"tensor", kTokens,

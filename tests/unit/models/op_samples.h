@@ -27,6 +27,8 @@ inline Value sample(Builder& b, const Op& op) {
       {"fake_quantize", {{"scale", 0.1}}}, {"qconv2d", {{"out_channels", 4}, {"kernel", {1, 1}}, {"x_scale", 0.1}}},
       {"qlinear", {{"out_features", 4}, {"x_scale", 0.1}}}, {"qadd", {{"a_scale", 0.1}, {"b_scale", 0.1}, {"y_scale", 0.1}}},
       {"position_ids", {{"padding_idx", 1}}},
+      {"conv1d", {{"out_channels", 4}, {"kernel", 3}, {"padding", {1}}}}, {"lstm", {{"hidden", 4}}}, {"gru", {{"hidden", 4}}}, {"rope", {{"heads", 2}}},
+      {"relative_bias", {{"heads", 2}, {"buckets", 8}, {"max_distance", 16}}}, {"scale", {{"factor", 0.5}}},
       {"qmax_pool2d", {{"kernel", {2, 2}}, {"stride", {2, 2}}}},
       {"qavg_pool2d", {{"kernel", {2, 2}}, {"stride", {2, 2}}, {"x_scale", 0.1}, {"y_scale", 0.1}}},
       {"qglobal_avg_pool", {{"x_scale", 0.1}, {"y_scale", 0.1}}}};
@@ -39,8 +41,11 @@ inline Value sample(Builder& b, const Op& op) {
   if (op.name == "embedding") return b.node(op.name, "node", {b.input("x", DType::kI64, {sym("N")})}, json);
   if (op.name == "key_mask" || op.name == "position_ids")
     return b.node(op.name, "node", {b.input("x", DType::kI64, {sym("N"), sym("S")})}, json);
-  if (op.name == "masked_mean") return b.node(op.name, "node", {tokens(b), b.input("mask", DType::kI64, {sym("N"), sym("S")})}, json);
-  Value x = op.name == "attention" || op.name == "l2_normalize" ? tokens(b) : image(b);
+  if (op.name == "conv1d") return b.node(op.name, "node", {b.node("permute", "turn", {tokens(b)}, {{"dims", {0, 2, 1}}})}, json);
+  if (op.name == "masked_mean" || op.name == "last_token" || op.name == "lstm" || op.name == "gru")
+    return b.node(op.name, "node", {tokens(b), b.input("mask", DType::kI64, {sym("N"), sym("S")})}, json);
+  const std::set<std::string> of_tokens = {"attention", "l2_normalize", "rms_norm", "rope", "relative_bias"};
+  Value x = of_tokens.count(op.name) ? tokens(b) : image(b);
   if ((op.name[0] == 'q' && op.name != "quantize") || op.name == "dequantize") x = b.node("quantize", "q", {x}, {{"scale", 0.1}});
   std::vector<Value> inputs(static_cast<std::size_t>(std::max(op.min_inputs, op.max_inputs < 0 ? 2 : 1)), x);
   return b.node(op.name, "node", inputs, json);

@@ -34,6 +34,7 @@ const OpRegistrar hardsigmoid{std::make_unique<Unary>("hardsigmoid", "clamp(x + 
 const OpRegistrar gelu{std::make_unique<Unary>(
     "gelu", "x times the normal distribution function of x, exact or by tanh",
     std::vector<AttrSpec>{{.name = "approximate", .type = AttrType::kString, .default_value = "none", .choices = {"none", "tanh"}}})};
+const OpRegistrar scale{std::make_unique<Unary>("scale", "its input times a constant", std::vector<AttrSpec>{{"factor", AttrType::kFloat, nullptr}})};
 const OpRegistrar softmax{std::make_unique<Softmax>()};
 const OpRegistrar identity{std::make_unique<Unary>("identity", "its input", std::vector<AttrSpec>{}, true)};
 

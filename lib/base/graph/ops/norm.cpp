@@ -78,6 +78,39 @@ class LayerNorm : public Op {
   }
 };
 
+/// x / sqrt(mean(x^2) + eps) * weight (Zhang and Sennrich 2019, "Root Mean Square Layer Normalization", eq. 4).
+class RmsNorm : public Op {
+ public:
+  RmsNorm() {
+    name = "rms_norm";
+    summary = "divides by the root of the mean square of the last axis and scales each feature";
+    attrs = {kEps};
+  }
+
+  std::vector<SlotSpec> slots(const NodeView& view) const override { return {filled_slot("weight", Role::kParameter, features(view), 1)}; }
+
+  std::vector<ValueType> infer(const NodeView& view) const override {
+    features(view);
+    return {view.input()};
+  }
+
+  void channels(ChannelRule& rule) const override {
+    const int last = rank(rule.view()) - 1;
+    const Atoms weight = rule.slot("weight", 0);
+    rule.unify(rule.input(0, last), weight);
+    rule.couple(weight);
+    pass_axes(rule, 0, last);
+    rule.output(0, last, weight);
+  }
+
+ private:
+  static std::int64_t features(const NodeView& view) {
+    require_float(view);
+    require_rank_at_least(view, 0, 1);
+    return known(view, 0, rank(view) - 1, "features");
+  }
+};
+
 class GroupNorm : public Op {
  public:
   GroupNorm() {
@@ -118,6 +151,7 @@ class GroupNorm : public Op {
 
 const OpRegistrar batch_norm2d{std::make_unique<BatchNorm2d>()};
 const OpRegistrar layer_norm{std::make_unique<LayerNorm>()};
+const OpRegistrar rms_norm{std::make_unique<RmsNorm>()};
 const OpRegistrar group_norm{std::make_unique<GroupNorm>()};
 
 }  // namespace ds::graph::opset::norm

@@ -296,6 +296,10 @@ std::vector<AttrSpec> conv_attrs() {
           {"dilation", AttrType::kInts, {1, 1}, 1, 4096},         {"groups", AttrType::kInt, 1, 1, kMaxSize}};
 }
 
+std::vector<AttrSpec> linear_attrs() {
+  return {{"out_features", AttrType::kInt, nullptr, 1, kMaxSize}, {"transposed", AttrType::kBool, false}};
+}
+
 Unary* make_fake_quantize() {
   return new Unary("fake_quantize", "quantize and dequantize in one float op; the gradient passes where nothing was clamped",
                    {scale(""), zero_point("")});
@@ -309,7 +313,7 @@ const OpRegistrar quantize{std::make_unique<Quantize>()};
 const OpRegistrar dequantize{std::make_unique<Dequantize>()};
 const OpRegistrar fake_quantize{std::unique_ptr<Op>(make_fake_quantize())};
 const OpRegistrar fake_conv2d{std::unique_ptr<Op>(make_fake("conv2d", conv_attrs()))};
-const OpRegistrar fake_linear{std::unique_ptr<Op>(make_fake("linear", {{"out_features", AttrType::kInt, nullptr, 1, kMaxSize}}))};
+const OpRegistrar fake_linear{std::unique_ptr<Op>(make_fake("linear", linear_attrs()))};
 const OpRegistrar qconv2d{std::make_unique<QConv2d>()};
 const OpRegistrar qlinear{std::make_unique<QLinear>()};
 const OpRegistrar qadd{std::make_unique<QAdd>()};

@@ -35,6 +35,9 @@ std::unique_ptr<Kernel> hardsigmoid(const BindContext&) {
 std::unique_ptr<Kernel> gelu(const BindContext& c) {
   return kernel([mode = c.view.s("approximate")](StepArgs& a) { a.out(at::gelu(a.in(), mode)); });
 }
+std::unique_ptr<Kernel> scale(const BindContext& c) {
+  return kernel([factor = c.view.f("factor")](StepArgs& a) { a.out(a.in().mul(factor)); });
+}
 std::unique_ptr<Kernel> softmax(const BindContext& c) {
   return kernel([axis = c.view.i("axis")](StepArgs& a) { a.out(at::softmax(a.in(), axis)); });
 }
@@ -59,6 +62,7 @@ std::unique_ptr<Kernel> drop_path(const BindContext& c) {
 const core::Body<MakeKernel> bodies[] = {{"kernel", "relu", relu},       {"kernel", "relu6", relu6},         {"kernel", "sigmoid", sigmoid},
                                          {"kernel", "tanh", tanh},       {"kernel", "silu", silu},           {"kernel", "hardswish", hardswish},
                                          {"kernel", "gelu", gelu},       {"kernel", "softmax", softmax},     {"kernel", "hardsigmoid", hardsigmoid},
-                                         {"kernel", "identity", identity}, {"kernel", "dropout", dropout},   {"kernel", "drop_path", drop_path}};
+                                         {"kernel", "identity", identity}, {"kernel", "dropout", dropout},   {"kernel", "drop_path", drop_path},
+                                         {"kernel", "scale", scale}};
 
 }  // namespace ds::exec::kernels::activation

@@ -1,4 +1,5 @@
-// conv2d
+// conv2d, conv1d
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/convolution.h>
 
 #include "engine/exec/kernel.h"
@@ -6,19 +7,23 @@
 
 namespace ds::exec::kernels::conv {
 
+struct Operands {
+  at::Tensor x, weight, bias;
+};
+
+/// Of one type: bfloat16 under autocast, else that of the weights, since an op before may have run in bfloat16.
+Operands operands(const StepArgs& a) {
+  const at::Tensor &x = a.in(), &w = a.slot(0), &b = a.slot(1);
+  const at::ScalarType type = a.context.autocast && x.scalar_type() == at::kFloat ? at::kBFloat16 : w.scalar_type();
+  return {x.to(type), w.to(type), b.defined() ? b.to(type) : b};
+}
+
 class Conv2d final : public Kernel {
  public:
   explicit Conv2d(const graph::NodeView& v) : stride_(v.ints("stride")), padding_(v), dilation_(v.ints("dilation")), groups_(v.i("groups")) {}
 
   void run(StepArgs& a) override {
-    at::Tensor x = a.in(), w = a.slot(0), b = a.slot(1);
-    if (a.context.autocast && x.scalar_type() == at::kFloat) {
-      x = x.to(at::kBFloat16);
-      w = w.to(at::kBFloat16);
-      if (b.defined()) b = b.to(at::kBFloat16);
-    } else if (x.scalar_type() != w.scalar_type()) {
-      x = x.to(w.scalar_type());  // an op before it ran in bfloat16
-    }
+    const auto [x, w, b] = operands(a);
     a.out(at::convolution(padding_.around(x), w, b, stride_, padding_.rest(), dilation_, /*transposed=*/false, {0, 0}, groups_));
   }
 
@@ -29,7 +34,24 @@ class Conv2d final : public Kernel {
   std::int64_t groups_;
 };
 
-std::unique_ptr<Kernel> make(const BindContext& c) { return std::make_unique<Conv2d>(c.view); }
-const core::Body<MakeKernel> body{"kernel", "conv2d", make};
+class Conv1d final : public Kernel {
+ public:
+  explicit Conv1d(const graph::NodeView& v)
+      : before_(v.ints("padding").front()), after_(v.ints("padding").back()), stride_(v.i("stride")), dilation_(v.i("dilation")), groups_(v.i("groups")) {}
+
+  void run(StepArgs& a) override {
+    const auto [x, w, b] = operands(a);
+    const bool even = before_ == after_;
+    const at::Tensor padded = even ? x : at::constant_pad_nd(x, {before_, after_}, 0);
+    a.out(at::convolution(padded, w, b, {stride_}, {even ? before_ : 0}, {dilation_}, /*transposed=*/false, {0}, groups_));
+  }
+
+ private:
+  std::int64_t before_, after_, stride_, dilation_, groups_;
+};
+
+std::unique_ptr<Kernel> conv2d(const BindContext& c) { return std::make_unique<Conv2d>(c.view); }
+std::unique_ptr<Kernel> conv1d(const BindContext& c) { return std::make_unique<Conv1d>(c.view); }
+const core::Body<MakeKernel> bodies[] = {{"kernel", "conv2d", conv2d}, {"kernel", "conv1d", conv1d}};
 
 }  // namespace ds::exec::kernels::conv

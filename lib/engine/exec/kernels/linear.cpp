@@ -6,9 +6,9 @@
 
 namespace ds::exec::kernels::linear {
 
-std::unique_ptr<Kernel> make_linear(const BindContext&) {
-  return kernel([](StepArgs& a) {
-    const at::Tensor &x = a.in(), &w = a.slot(0), &b = a.slot(1);
+std::unique_ptr<Kernel> make_linear(const BindContext& c) {
+  return kernel([transposed = c.view.b("transposed")](StepArgs& a) {
+    const at::Tensor &x = a.in(), w = transposed ? a.slot(0).t() : a.slot(0), &b = a.slot(1);
     if (a.context.autocast && x.is_floating_point() && x.scalar_type() != at::kDouble) {
       a.out(at::linear(x.to(at::kBFloat16), w.to(at::kBFloat16), b.defined() ? b.to(at::kBFloat16) : b));
       return;

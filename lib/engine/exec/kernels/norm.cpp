@@ -2,6 +2,7 @@
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/group_norm.h>
 #include <ATen/ops/layer_norm.h>
+#include <ATen/ops/rms_norm.h>
 #include <c10/core/GradMode.h>
 
 #include "engine/exec/kernel.h"
@@ -42,6 +43,14 @@ std::unique_ptr<Kernel> layer_norm(const BindContext& c) {
   });
 }
 
+std::unique_ptr<Kernel> rms_norm(const BindContext& c) {
+  return kernel([eps = c.view.f("eps")](StepArgs& a) {
+    const at::Tensor& w = a.slot(0);
+    const at::Tensor x = a.in().scalar_type() == w.scalar_type() ? a.in() : a.in().to(w.scalar_type());
+    a.out(at::rms_norm(x, {x.size(-1)}, w, eps));
+  });
+}
+
 std::unique_ptr<Kernel> group_norm(const BindContext& c) {
   return kernel([groups = c.view.i("groups"), eps = c.view.f("eps")](StepArgs& a) {
     const at::Tensor& w = a.slot(0);
@@ -51,7 +60,8 @@ std::unique_ptr<Kernel> group_norm(const BindContext& c) {
 
 std::unique_ptr<Kernel> with_relu(const std::vector<graph::NodeView>& nodes, const BindContext&) { return std::make_unique<BatchNorm2d>(nodes[0], true); }
 
-const core::Body<MakeKernel> bodies[] = {{"kernel", "batch_norm2d", batch_norm2d}, {"kernel", "layer_norm", layer_norm}, {"kernel", "group_norm", group_norm}};
+const core::Body<MakeKernel> bodies[] = {{"kernel", "batch_norm2d", batch_norm2d}, {"kernel", "layer_norm", layer_norm}, {"kernel", "group_norm", group_norm},
+                                         {"kernel", "rms_norm", rms_norm}};
 const FusionRegistrar fusion{{.chain = {"batch_norm2d", "relu"}, .make = with_relu}};
 
 }  // namespace ds::exec::kernels::norm

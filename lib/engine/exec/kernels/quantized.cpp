@@ -239,9 +239,9 @@ std::unique_ptr<Kernel> fake_conv2d(const BindContext& c) {
   });
 }
 
-std::unique_ptr<Kernel> fake_linear(const BindContext&) {
-  return kernel([](StepArgs& a) {
-    const at::Tensor w = fake_quantize_weight(a.slot(0));
+std::unique_ptr<Kernel> fake_linear(const BindContext& c) {
+  return kernel([transposed = c.view.b("transposed")](StepArgs& a) {
+    const at::Tensor w = fake_quantize_weight(transposed ? a.slot(0).t() : a.slot(0));
     a.out(at::linear(a.in().to(w.scalar_type()), w, a.slot(1)));
   });
 }
