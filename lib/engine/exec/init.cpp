@@ -1,11 +1,43 @@
 #include "engine/exec/init.h"
 
+#include <ATen/ops/from_blob.h>
+
 #include <cmath>
+#include <vector>
 
 #include "base/core/error.h"
 #include "engine/exec/random.h"
 
 namespace ds::exec {
+
+namespace init {
+
+/// Of tables by how far apart two pixels of a square window are (Liu et al. 2021, arXiv:2103.14030, section 3.2), as torchvision stores them.
+void relative_index(at::Tensor& tensor, const std::string& name) {
+  const auto pixels = static_cast<std::int64_t>(std::llround(std::sqrt(static_cast<double>(tensor.numel()))));
+  const auto side = static_cast<std::int64_t>(std::llround(std::sqrt(static_cast<double>(pixels))));
+  if (tensor.scalar_type() != at::kLong || side * side * side * side != tensor.numel())
+    throw Error(Exit::kInput, name, "initialiser 'relative_index' wants int64 of as many elements as a square window has pairs of pixels");
+  auto* to = tensor.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < pixels; ++i)
+    for (std::int64_t j = 0; j < pixels; ++j) *to++ = (i / side - j / side + side - 1) * (2 * side - 1) + i % side - j % side + side - 1;
+}
+
+/// Offsets of rows and columns within a window, from -1 to 1, on a logarithmic scale (Liu et al. 2022, arXiv:2111.09883, eq. 4).
+void relative_coords(at::Tensor& tensor, const std::string& name) {
+  const bool fits = tensor.dim() == 4 && tensor.size(0) == 1 && tensor.size(1) == tensor.size(2) && tensor.size(1) > 1 && tensor.size(3) == 2;
+  if (!fits || !tensor.is_floating_point()) throw Error(Exit::kInput, name, "initialiser 'relative_coords' wants floats of shape [1, 2 w - 1, 2 w - 1, 2]");
+  const std::int64_t count = tensor.size(1), most = count / 2;
+  std::vector<double> values;
+  for (std::int64_t i = 0; i < 2 * count * count; ++i) {
+    const std::int64_t offset = (i % 2 == 0 ? i / 2 / count : i / 2 % count) - most;
+    const double x = 8.0 * static_cast<double>(offset) / static_cast<double>(most);
+    values.push_back(std::copysign(std::log2(std::abs(x) + 1) / 3, x));
+  }
+  tensor.copy_(at::from_blob(values.data(), tensor.sizes(), at::TensorOptions().dtype(at::kDouble)));
+}
+
+}  // namespace init
 
 void initialise(at::Tensor& tensor, const graph::TensorSpec& spec, std::uint64_t seed) {
   const graph::Json& init = spec.init;
@@ -33,6 +65,10 @@ void initialise(at::Tensor& tensor, const graph::TensorSpec& spec, std::uint64_t
   } else if (kind == "xavier_uniform") {
     const double bound = std::sqrt(6 / (number("fan_in", 1) + number("fan_out", 1)));
     fill_uniform(tensor, -bound, bound, key);
+  } else if (kind == "relative_index") {
+    init::relative_index(tensor, spec.name);
+  } else if (kind == "relative_coords") {
+    init::relative_coords(tensor, spec.name);
   } else {
     throw Error(Exit::kInput, spec.name, "unknown initialiser '" + kind + "'");
   }

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/graph/ops/common.h"
 
 namespace ds::graph::opset::reshape {
@@ -73,21 +75,55 @@ void merge(ChannelRule& rule, const std::vector<std::size_t>& in, std::size_t ou
   rule.output(0, static_cast<int>(out), merged);
 }
 
-/// One axis becomes several: each element of the outermost is a block of channels that go together.
-void split(ChannelRule& rule, std::size_t in, std::size_t out, const Dim& outer) {
+/// One axis becomes several. Where its atoms depend on the coordinate of one of them alone (as after a merge, which repeats them), that one has
+/// them; else each element of the outermost is a block of channels that go together.
+void split(ChannelRule& rule, std::size_t in, const std::vector<std::size_t>& to, const std::vector<Dim>& out) {
   const Atoms atoms = rule.input(0, static_cast<int>(in));
   if (atoms.empty()) return;
-  if (!outer.is_known()) {
+  std::size_t inner = 1;
+  bool sizes_known = out[to[0]].is_known();
+  for (std::size_t k = 1; k < to.size(); ++k) {
+    sizes_known = sizes_known && out[to[k]].is_known();
+    if (sizes_known) inner *= static_cast<std::size_t>(out[to[k]].value());
+  }
+  if (!sizes_known) {
     rule.freeze(atoms, "is divided into parts of unknown number");
     return;
   }
-  const std::size_t block = atoms.size() / static_cast<std::size_t>(outer.value());
+  const std::size_t block = inner;
+  for (const std::size_t axis : to) {
+    if (axis != to[0]) inner /= static_cast<std::size_t>(out[axis].value());
+    const auto size = static_cast<std::size_t>(out[axis].value());
+    const auto of_coordinate = [&](std::size_t i) { return atoms[i / inner % size * inner]; };
+    std::size_t i = 0;
+    while (i < atoms.size() && atoms[i] == of_coordinate(i)) ++i;
+    if (i < atoms.size()) continue;
+    Atoms own;
+    for (std::size_t c = 0; c < size; ++c) own.push_back(atoms[c * inner]);
+    return rule.output(0, static_cast<int>(axis), own);
+  }
   Atoms first;
   for (std::size_t i = 0; i < atoms.size(); ++i) {
     if (i % block == 0) first.push_back(atoms[i]);
     else rule.unify(first.back(), atoms[i]);
   }
-  rule.output(0, static_cast<int>(out), first);
+  rule.output(0, static_cast<int>(to[0]), first);
+}
+
+/// The axis of those that one became which loses the elements that the one lost: `kept` are those that stay. -1 where none loses any by itself.
+std::ptrdiff_t losing_axis(const std::vector<std::int64_t>& kept, const std::vector<std::size_t>& to, const std::vector<Dim>& out, std::int64_t& left) {
+  std::int64_t total = 1;
+  for (const std::size_t axis : to) total *= out[axis].value();
+  std::int64_t inner = total;
+  for (std::size_t k = 0; k < to.size(); ++k) {
+    const std::int64_t size = out[to[k]].value();
+    inner /= size;
+    std::vector<bool> stays(static_cast<std::size_t>(size), false);
+    for (const std::int64_t i : kept) stays[static_cast<std::size_t>(i / inner % size)] = true;
+    left = std::count(stays.begin(), stays.end(), true);
+    if (left < size && static_cast<std::int64_t>(kept.size()) == total / size * left) return static_cast<std::ptrdiff_t>(k);
+  }
+  return -1;
 }
 
 /// The rule of every op that keeps the order of the elements and changes only the axes.
@@ -108,7 +144,7 @@ void reshape_channels(ChannelRule& rule, const std::vector<Dim>& out) {
     } else if (to.size() == 1) {
       merge(rule, from, to[0]);
     } else if (from.size() == 1) {
-      split(rule, from[0], to[0], out[to[0]]);
+      split(rule, from[0], to, out);
     } else {
       for (const std::size_t axis : from)
         if (const Atoms atoms = rule.input(0, static_cast<int>(axis)); !atoms.empty()) rule.freeze(atoms, "is reshaped across axes");
@@ -163,8 +199,14 @@ class Reshape : public Op {
     for (const Segment& s : segments(in, out)) {
       const std::vector<std::size_t> to = wide_axes(out, s.c, s.d);
       const Dim before = product(in, s.a, s.b), after = product(now, s.a, s.b);
-      if (to.empty() || before == after || shape[to[0]] <= 0) continue;  // the outermost axis carries the change
-      shape[to[0]] = floor_div(after, product(out, to[0] + 1, s.d)).value();
+      if (to.empty() || before == after) continue;
+      const std::vector<std::int64_t>* kept = s.b - s.a == 1 && to.size() > 1 ? old.kept(0, static_cast<int>(s.a)) : nullptr;
+      std::int64_t left = 0;
+      if (const std::ptrdiff_t k = kept == nullptr ? -1 : losing_axis(*kept, to, out, left); k >= 0) {
+        if (std::int64_t& size = shape[to[static_cast<std::size_t>(k)]]; size > 0) size = left;
+      } else if (shape[to[0]] > 0) {  // the outermost axis carries the change
+        shape[to[0]] = floor_div(after, product(out, to[0] + 1, s.d)).value();
+      }
     }
     attrs["shape"] = shape;
   }
