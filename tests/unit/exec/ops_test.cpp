@@ -94,6 +94,18 @@ const Sample kSamples[] = {
     {"embedding", "{name: ids, dims: [N, S], dtype: int64}", "{name: y, op: embedding, attrs: {num_embeddings: 5, dim: 3}}"},
     {"tensor", kTokens,
      "{name: token, op: tensor, inputs: [x], slots: {value: class_token}}, {name: y, op: concat, inputs: [token, x], attrs: {axis: 1}}"},
+    {"conv_transpose2d", kImage, "{name: y, op: conv_transpose2d, attrs: {out_channels: 3, kernel: [3, 2], stride: [2, 3], padding: [1, 0], output_padding: [1, 2]}}"},
+    {"conv_transpose2d", kImage, "{name: y, op: conv_transpose2d, attrs: {out_channels: 6, kernel: [2, 2], dilation: [2, 1], groups: 2}, slots: {bias: ~}}"},
+    {"upsample2d", kImage, "{name: y, op: upsample2d, attrs: {scale: [2, 3]}}"},
+    {"upsample2d", kImage, "{name: y, op: upsample2d, attrs: {scale: [2, 3], mode: bilinear}}"},
+    {"upsample2d", kImage, "{name: y, op: upsample2d, attrs: {scale: [2, 2], mode: bilinear, align_corners: true}}"},
+    {"pad", kImage, "{name: y, op: pad, attrs: {axes: [-1, 1], before: [1, 2], after: [0, 3], value: 0.5}}"},
+    {"roll", kImage, "{name: y, op: roll, attrs: {axes: [2, -1], shifts: [-2, 1]}}"},
+    {"window_mask", "{name: x, dims: [6, 2, 1, 1]}",
+     "{name: m, op: window_mask, attrs: {size: [4, 6], window: [2, 2], shift: [1, 1], value: -3}}, {name: y, op: mul, inputs: [x, m]}"},
+    {"gather", kImage, "{name: i, op: tensor, slots: {value: index}}, {name: y, op: gather, inputs: [x, i], attrs: {axis: 2}}"},
+    {"clamp", kRow, "{name: y, op: clamp, attrs: {min: -0.4, max: 0.9}}"},
+    {"exp", kRow, "{name: y, op: exp}"},
     {"fake_quantize", kRow, "{name: y, op: fake_quantize, attrs: {scale: 0.05, zero_point: 64}}"},
     {"fake_conv2d", kImage, "{name: y, op: fake_conv2d, attrs: {out_channels: 3, kernel: [3, 3]}}"},
     {"fake_linear", kRow, "{name: y, op: fake_linear, attrs: {out_features: 3}}"},
@@ -113,11 +125,13 @@ at::Tensor wave(const std::vector<std::int64_t>& shape, double step) {
 exec::Model build(const Sample& sample) {
   std::string text = "inputs: [" + std::string(sample.inputs) + "]\nnodes: [" + sample.nodes + "]\noutputs: [{name: out, value: " + sample.output + "}]\n";
   if (std::string(sample.op) == "tensor") text += "tensors: [{name: class_token, shape: [1, 1, 6]}]\n";
+  if (std::string(sample.op) == "gather") text += "tensors: [{name: index, shape: [2, 2], dtype: int64, role: constant}]\n";
   exec::Model model = exec::make_model(graph::from_yaml(text, sample.op), 1);
   model.to(at::kDouble);
   double step = 0.31;
   for (auto& [name, tensor] : model.tensors)
-    if (!name.ends_with("running_var")) tensor.copy_(wave(tensor.sizes().vec(), step += 0.13));
+    if (name == "index") tensor.copy_(at::arange(4).mul(3).fmod(6).reshape({2, 2}));
+    else if (!name.ends_with("running_var")) tensor.copy_(wave(tensor.sizes().vec(), step += 0.13));
   return model;
 }
 

@@ -29,6 +29,9 @@ inline Value sample(Builder& b, const Op& op) {
       {"position_ids", {{"padding_idx", 1}}},
       {"conv1d", {{"out_channels", 4}, {"kernel", 3}, {"padding", {1}}}}, {"lstm", {{"hidden", 4}}}, {"gru", {{"hidden", 4}}}, {"rope", {{"heads", 2}}},
       {"relative_bias", {{"heads", 2}, {"buckets", 8}, {"max_distance", 16}}}, {"scale", {{"factor", 0.5}}},
+      {"conv_transpose2d", {{"out_channels", 4}, {"kernel", {2, 2}}, {"stride", {2, 2}}}}, {"upsample2d", {{"scale", {2, 3}}}},
+      {"pad", {{"axes", {1, 3}}, {"before", {0, 1}}, {"after", {2, 1}}}}, {"roll", {{"axes", {2, 3}}, {"shifts", {-1, 3}}}},
+      {"window_mask", {{"size", {8, 4}}, {"window", {4, 4}}, {"shift", {2, 0}}}}, {"gather", {{"axis", 2}}}, {"clamp", {{"max", 0.5}}},
       {"qmax_pool2d", {{"kernel", {2, 2}}, {"stride", {2, 2}}}},
       {"qavg_pool2d", {{"kernel", {2, 2}}, {"stride", {2, 2}}, {"x_scale", 0.1}, {"y_scale", 0.1}}},
       {"qglobal_avg_pool", {{"x_scale", 0.1}, {"y_scale", 0.1}}}};
@@ -37,6 +40,11 @@ inline Value sample(Builder& b, const Op& op) {
   if (op.name == "tensor") {
     b.tensor({"free", DType::kF32, {1, 4}, Role::kParameter, {{"kind", "zeros"}}});
     return b.node(op.name, "node", {}, json, {{"value", {"free"}}});
+  }
+  if (op.name == "window_mask") return b.node(op.name, "node", {}, json);
+  if (op.name == "gather") {
+    b.tensor({"index", DType::kI64, {2, 3}, Role::kConstant, {{"kind", "zeros"}}});
+    return b.node(op.name, "node", {image(b), b.node("tensor", "indices", {}, Json::object(), {{"value", {"index"}}})}, json);
   }
   if (op.name == "embedding") return b.node(op.name, "node", {b.input("x", DType::kI64, {sym("N")})}, json);
   if (op.name == "key_mask" || op.name == "position_ids")
