@@ -17,6 +17,7 @@ import platform
 import sys
 
 import numpy as np
+import timm
 import torch
 import torchvision
 from efficientnet_lite_pytorch import EfficientNet
@@ -94,6 +95,77 @@ class Mlp(nn.Module):
         return x
 
 
+class DoubleConv(nn.Module):
+    def __init__(self, inputs, outputs, middle=None):
+        super().__init__()
+        layers = []
+        for a, b in ((inputs, middle or outputs), (middle or outputs, outputs)):
+            layers += [nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
+        self.double_conv = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.double_conv(x)
+
+
+class Down(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.maxpool_conv = nn.Sequential(nn.MaxPool2d(2), DoubleConv(inputs, outputs))
+
+    def forward(self, x):
+        return self.maxpool_conv(x)
+
+
+class Up(nn.Module):
+    def __init__(self, inputs, outputs, bilinear):
+        super().__init__()
+        if bilinear:
+            self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+            self.conv = DoubleConv(inputs, outputs, inputs // 2)
+        else:
+            self.up = nn.ConvTranspose2d(inputs, inputs // 2, 2, stride=2)
+            self.conv = DoubleConv(inputs, outputs)
+
+    def forward(self, x, skip):
+        x = self.up(x)
+        dy, dx = skip.shape[2] - x.shape[2], skip.shape[3] - x.shape[3]
+        x = nn.functional.pad(x, [dx // 2, dx - dx // 2, dy // 2, dy - dy // 2])
+        return self.conv(torch.cat([skip, x], 1))
+
+
+class OutConv(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class UNet(nn.Module):
+    """With the names and the layers of github.com/milesial/Pytorch-UNet in its present form (convolutions before a norm have no bias)."""
+
+    def __init__(self, channels, classes, bilinear, width=64):
+        super().__init__()
+        half = 2 if bilinear else 1
+        sizes = [width * 2**level for level in range(5)]
+        self.inc = DoubleConv(channels, width)
+        for level in range(1, 5):
+            self.add_module(f"down{level}", Down(sizes[level - 1], sizes[level] // (half if level == 4 else 1)))
+        for level in range(3, -1, -1):
+            self.add_module(f"up{4 - level}", Up(sizes[level + 1], sizes[level] // (half if level else 1), bilinear))
+        self.outc = OutConv(width, classes)
+
+    def forward(self, x):
+        levels = [self.inc(x)]
+        for level in range(1, 5):
+            levels.append(getattr(self, f"down{level}")(levels[-1]))
+        x = levels[4]
+        for level in range(3, -1, -1):
+            x = getattr(self, f"up{4 - level}")(x, levels[level])
+        return self.outc(x)
+
+
 def resnet_cifar():
     net = torchvision.models.resnet18(num_classes=10)
     net.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
@@ -132,6 +204,25 @@ def lite(name):
     return EfficientNet.from_name(name, num_classes=10, image_size=None)
 
 
+def from_timm(name, side, **options):
+    return timm.create_model(name, img_size=side, num_classes=10, **options)
+
+
+def swin(name, dim, heads, depths, window):
+    """With a table of coordinates in double precision, in place of single precision made double."""
+    v2 = name.startswith("swin_v2")
+    t = torchvision.models.swin_transformer
+    block, merging = (t.SwinTransformerBlockV2, t.PatchMergingV2) if v2 else (t.SwinTransformerBlock, t.PatchMerging)
+    heads = [heads * 2**stage for stage in range(4)]
+    net = t.SwinTransformer([4, 4], dim, depths, heads, [window, window], num_classes=10, block=block, downsample_layer=merging)
+    for module in net.modules():
+        if hasattr(module, "relative_coords_table"):
+            steps = torch.arange(-(window - 1), window, dtype=torch.float64) / (window - 1) * 8
+            steps = torch.sign(steps) * torch.log2(torch.abs(steps) + 1) / 3
+            module.relative_coords_table = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1).unsqueeze(0)
+    return net
+
+
 def convnext():
     stages = [(16, 32, 3), (32, 64, 3), (64, 128, 9), (128, None, 3)]
     return torchvision.models.ConvNeXt([torchvision.models.convnext.CNBlockConfig(*stage) for stage in stages], num_classes=10)
@@ -141,12 +232,25 @@ def convnext():
 ZOO = {
     "alexnet": ("alexnet", {"hidden_features": 64}, [2, 3, 96, 64], lambda: small("alexnet", [(1, 9216, 64), (4, 64, 64), (6, 64, 10)])),
     "convnext_tiny": ("convnext_tiny", {"width": 16}, [2, 3, 64, 32], convnext),
+    "deit_tiny": ("deit_tiny_patch16_224", {"depth": 3}, [2, 3, 32, 32], lambda: from_timm("deit_tiny_patch16_224", 32, depth=3)),
+    "deit_tiny_distilled": (
+        "deit_tiny_distilled_patch16_224",
+        {"depth": 2, "patch_size": 8},
+        [2, 3, 32, 32],
+        lambda: from_timm("deit_tiny_distilled_patch16_224", 32, depth=2, patch_size=8),
+    ),
     "densenet121": ("densenet121", {}, [2, 3, 64, 64], lambda: small("densenet121")),
     "efficientnet_b0": ("efficientnet_b0", {}, [2, 3, 64, 40], lambda: small("efficientnet_b0")),
     "efficientnet_lite0": ("efficientnet_lite0", {}, [2, 3, 50, 64], lambda: lite("efficientnet-lite0")),
     "efficientnet_v2_s": ("efficientnet_v2_s", {}, [1, 3, 32, 48], lambda: small("efficientnet_v2_s")),
     "googlenet": ("googlenet", {}, [2, 3, 72, 64], lambda: small("googlenet", aux_logits=False, init_weights=False)),
     "inception_v3": ("inception_v3", {}, [2, 3, 80, 96], lambda: small("inception_v3", aux_logits=False, init_weights=False)),
+    "mixer_s16": (
+        "mixer_s16_224",
+        {"depth": 3, "dim": 128},
+        [2, 3, 48, 48],
+        lambda: timm.models.mlp_mixer.MlpMixer(num_classes=10, img_size=48, patch_size=16, num_blocks=3, embed_dim=128),
+    ),
     "mnasnet0_5": ("mnasnet0_5", {}, [2, 3, 64, 64], lambda: small("mnasnet0_5")),
     "mnasnet1_3": ("mnasnet1_3", {}, [2, 3, 32, 32], lambda: small("mnasnet1_3")),
     "mobilenet_v2": ("mobilenet_v2", {}, [2, 3, 64, 48], lambda: small("mobilenet_v2")),
@@ -158,6 +262,10 @@ ZOO = {
     "shufflenet_v2_x0_5": ("shufflenet_v2_x0_5", {}, [2, 3, 64, 48], lambda: small("shufflenet_v2_x0_5")),
     "squeezenet1_0": ("squeezenet1_0", {}, [2, 3, 64, 70], lambda: small("squeezenet1_0")),
     "squeezenet1_1": ("squeezenet1_1", {}, [2, 3, 64, 72], lambda: small("squeezenet1_1")),
+    "swin_t": ("swin_t", {"dim": 24}, [2, 3, 124, 68], lambda: swin("swin_t", 24, 3, [2, 2, 6, 2], 7)),
+    "swin_v2_t": ("swin_v2_t", {"dim": 24, "window_size": 4}, [2, 3, 96, 68], lambda: swin("swin_v2_t", 24, 3, [2, 2, 6, 2], 4)),
+    "unet": ("unet", {"width": 4}, [1, 3, 20, 22], lambda: UNet(3, 10, False, 4)),
+    "unet_bilinear": ("unet", {"width": 4, "bilinear": True}, [1, 3, 16, 17], lambda: UNet(3, 10, True, 4)),
     "vgg11": ("vgg11", {"hidden_features": 64}, [2, 3, 64, 96], lambda: small("vgg11", [(0, 25088, 64), (3, 64, 64), (6, 64, 10)])),
     "vgg11_bn": ("vgg11_bn", {"hidden_features": 64}, [2, 3, 32, 32], lambda: small("vgg11_bn", [(0, 25088, 64), (3, 64, 64), (6, 64, 10)])),
 }
@@ -169,7 +277,7 @@ def main():
     for name in sys.argv[1:] or [*NETS, *ZOO]:
         arch, options, shape, make = (NETS | ZOO)[name]
         net = make().eval()
-        state = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
+        state = {k: v for k, v in net.state_dict().items() if not k.endswith(("num_batches_tracked", "relative_position_index", "relative_coords_table"))}
         for tensor_name, tensor in state.items():  # they share the net's memory
             tensor.copy_(weights(tensor_name, list(tensor.shape)))
         image = torch.from_numpy(uniform("image", math.prod(shape)).reshape(shape))

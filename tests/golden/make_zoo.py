@@ -24,6 +24,8 @@ import torchvision
 from efficientnet_lite_pytorch import EfficientNet
 from torchvision.models.regnet import BlockParams
 
+from make_parity import UNet
+
 FOLDER = pathlib.Path(__file__).parent / "zoo"
 warnings.filterwarnings("ignore")
 
@@ -55,6 +57,10 @@ def lite(name):
     return EfficientNet.from_name(name.replace("_", "-"))
 
 
+def from_timm(name):
+    return timm.create_model(name, pretrained=False)
+
+
 def zoo(names, image=224, make=vision, **options):
     """{architecture: (side of the default image, function that makes the reference's net)} for names that the reference has too."""
     return {name: (image, lambda name=name: make(name, **options)) for name in names.split()}
@@ -64,6 +70,11 @@ def zoo(names, image=224, make=vision, **options):
 FAMILIES = {
     "alexnet": zoo("alexnet"),
     "convnext": zoo("convnext_tiny convnext_small convnext_base convnext_large"),
+    "deit": zoo(
+        "deit_tiny_patch16_224 deit_small_patch16_224 deit_base_patch16_224 deit_tiny_distilled_patch16_224 deit_small_distilled_patch16_224 "
+        "deit_base_distilled_patch16_224",
+        make=from_timm,
+    ),
     "densenet": zoo("densenet121 densenet161 densenet169 densenet201"),
     "efficientnet": {
         **zoo("efficientnet_b0"),
@@ -86,6 +97,7 @@ FAMILIES = {
     },
     "googlenet": zoo("googlenet", aux_logits=False, init_weights=False),
     "inception": zoo("inception_v3", image=299, aux_logits=False, init_weights=False),
+    "mlp_mixer": zoo("mixer_s32_224 mixer_s16_224 mixer_b32_224 mixer_b16_224 mixer_l32_224 mixer_l16_224", make=from_timm),
     "mnasnet": zoo("mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3"),
     "mobilenet_v2": zoo("mobilenet_v2"),
     "mobilenet_v3": zoo("mobilenet_v3_large mobilenet_v3_small"),
@@ -99,8 +111,11 @@ FAMILIES = {
     ),
     "shufflenet_v2": zoo("shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0"),
     "squeezenet": zoo("squeezenet1_0 squeezenet1_1"),
+    "swin": zoo("swin_t swin_s swin_b"),
+    "swin_v2": zoo("swin_v2_t swin_v2_s swin_v2_b", 256),
+    "unet": {"unet": (572, lambda: UNet(3, 1000, False))},
     "vgg": zoo("vgg11 vgg13 vgg16 vgg19 vgg11_bn vgg13_bn vgg16_bn vgg19_bn"),
-    "vit": {**zoo("vit_b_16"), "vit_tiny": (224, vit_tiny)},
+    "vit": {**zoo("vit_b_16 vit_b_32 vit_l_16 vit_l_32 vit_h_14"), "vit_tiny": (224, vit_tiny)},
 }
 
 

@@ -33,6 +33,6 @@ graph::Graph build(const core::Options& base) {
 }
 
 const Architecture entry = Architecture::make<Options>(
-    "cnn", "five 3x3 convolutions with batch norm, two poolings: 102,826 parameters for 10 classes of 1x28x28", "", build);
+    "cnn", "five 3x3 convolutions with batch norm, two poolings: 102,826 parameters for 10 classes of 1x28x28", "", build, Usual{28, 1, 10});
 
 }  // namespace ds::models::cnn

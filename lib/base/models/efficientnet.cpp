@@ -88,31 +88,31 @@ constexpr NormOptions kLarge{1e-3, 0.01}, kV2{1e-3, 0.1};
     Architecture::make<ArchOptions>("efficientnet_b0", "inverted residuals with SiLU, made for 224x224 images: 5.3 million parameters for 1,000 classes",
                                     kSource, build<kB0, Size{1.0, 1.0, 0.2}>),
     Architecture::make<ArchOptions>("efficientnet_b1", "efficientnet_b0 1.1 times as deep, for 240x240 images: 7.8 million parameters for 1,000 classes",
-                                    kSource, build<kB0, Size{1.0, 1.1, 0.2}>),
+                                    kSource, build<kB0, Size{1.0, 1.1, 0.2}>, Usual{240}),
     Architecture::make<ArchOptions>(
         "efficientnet_b2", "efficientnet_b0 1.1 times as wide, 1.2 as deep, for 260x260 images: 9.1 million parameters for 1,000 classes", kSource,
-        build<kB0, Size{1.1, 1.2, 0.3}>),
+        build<kB0, Size{1.1, 1.2, 0.3}>, Usual{260}),
     Architecture::make<ArchOptions>(
         "efficientnet_b3", "efficientnet_b0 1.2 times as wide, 1.4 as deep, for 300x300 images: 12.2 million parameters for 1,000 classes", kSource,
-        build<kB0, Size{1.2, 1.4, 0.3}>),
+        build<kB0, Size{1.2, 1.4, 0.3}>, Usual{300}),
     Architecture::make<ArchOptions>(
         "efficientnet_b4", "efficientnet_b0 1.4 times as wide, 1.8 as deep, for 380x380 images: 19.3 million parameters for 1,000 classes", kSource,
-        build<kB0, Size{1.4, 1.8, 0.4}>),
+        build<kB0, Size{1.4, 1.8, 0.4}>, Usual{380}),
     Architecture::make<ArchOptions>(
         "efficientnet_b5", "efficientnet_b0 1.6 times as wide, 2.2 as deep, for 456x456 images: 30.4 million parameters for 1,000 classes", kSource,
-        build<kB0, Size{1.6, 2.2, 0.4, kLarge}>),
+        build<kB0, Size{1.6, 2.2, 0.4, kLarge}>, Usual{456}),
     Architecture::make<ArchOptions>(
         "efficientnet_b6", "efficientnet_b0 1.8 times as wide, 2.6 as deep, for 528x528 images: 43.0 million parameters for 1,000 classes", kSource,
-        build<kB0, Size{1.8, 2.6, 0.5, kLarge}>),
+        build<kB0, Size{1.8, 2.6, 0.5, kLarge}>, Usual{528}),
     Architecture::make<ArchOptions>(
         "efficientnet_b7", "efficientnet_b0 2.0 times as wide, 3.1 as deep, for 600x600 images: 66.3 million parameters for 1,000 classes", kSource,
-        build<kB0, Size{2.0, 3.1, 0.5, kLarge}>),
+        build<kB0, Size{2.0, 3.1, 0.5, kLarge}>, Usual{600}),
     Architecture::make<ArchOptions>("efficientnet_v2_s", "full convolutions early, for 384x384 images: 21.5 million parameters for 1,000 classes", kSource2,
-                                    build<kV2S, Size{1.0, 1.0, 0.2, kV2, 1280}>),
+                                    build<kV2S, Size{1.0, 1.0, 0.2, kV2, 1280}>, Usual{384}),
     Architecture::make<ArchOptions>("efficientnet_v2_m", "full convolutions early, for 480x480 images: 54.1 million parameters for 1,000 classes", kSource2,
-                                    build<kV2M, Size{1.0, 1.0, 0.3, kV2, 1280}>),
+                                    build<kV2M, Size{1.0, 1.0, 0.3, kV2, 1280}>, Usual{480}),
     Architecture::make<ArchOptions>("efficientnet_v2_l", "full convolutions early, for 480x480 images: 118.5 million parameters for 1,000 classes", kSource2,
-                                    build<kV2L, Size{1.0, 1.0, 0.4, kV2, 1280}>),
+                                    build<kV2L, Size{1.0, 1.0, 0.4, kV2, 1280}>, Usual{480}),
 };
 
 }  // namespace ds::models::efficientnet

@@ -75,16 +75,16 @@ constexpr const char* kSource = "Liu 2020, \"Higher accuracy on vision models wi
     Architecture::make<ArchOptions>("efficientnet_lite0", "efficientnet_b0 with ReLU6 and no squeeze-and-excitation: 4.7 million parameters for 1,000 classes",
                                     kSource, build<Size{1.0, 1.0, 0.2}>),
     Architecture::make<ArchOptions>("efficientnet_lite1", "efficientnet_lite0 1.1 times as deep, for 240x240 images: 5.4 million parameters for 1,000 classes",
-                                    kSource, build<Size{1.0, 1.1, 0.2}>),
+                                    kSource, build<Size{1.0, 1.1, 0.2}>, Usual{240}),
     Architecture::make<ArchOptions>(
         "efficientnet_lite2", "efficientnet_lite0 1.1 times as wide, 1.2 as deep, for 260x260 images: 6.1 million parameters for 1,000 classes", kSource,
-        build<Size{1.1, 1.2, 0.3}>),
+        build<Size{1.1, 1.2, 0.3}>, Usual{260}),
     Architecture::make<ArchOptions>(
         "efficientnet_lite3", "efficientnet_lite0 1.2 times as wide, 1.4 as deep, for 280x280 images: 8.2 million parameters for 1,000 classes", kSource,
-        build<Size{1.2, 1.4, 0.3}>),
+        build<Size{1.2, 1.4, 0.3}>, Usual{280}),
     Architecture::make<ArchOptions>(
         "efficientnet_lite4", "efficientnet_lite0 1.4 times as wide, 1.8 as deep, for 300x300 images: 13.0 million parameters for 1,000 classes", kSource,
-        build<Size{1.4, 1.8, 0.3}>),
+        build<Size{1.4, 1.8, 0.3}>, Usual{300}),
 };
 
 }  // namespace ds::models::efficientnet_lite

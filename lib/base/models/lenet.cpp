@@ -22,6 +22,6 @@ graph::Graph build(const core::Options& base) {
 
 const Architecture entry =
     Architecture::make<Options>("lenet", "LeNet-5 with ReLU and max pooling: 61,706 parameters for 10 classes of 1x28x28",
-                                "LeCun et al. 1998, Gradient-based learning applied to document recognition, section II.B", build);
+                                "LeCun et al. 1998, Gradient-based learning applied to document recognition, section II.B", build, Usual{28, 1, 10});
 
 }  // namespace ds::models::lenet

@@ -25,6 +25,6 @@ graph::Graph build(const core::Options& base) {
   return b.finish();
 }
 
-const Architecture entry = Architecture::make<Options>("mlp", "multi-layer perceptron: linear and ReLU", "", build);
+const Architecture entry = Architecture::make<Options>("mlp", "multi-layer perceptron: linear and ReLU", "", build, Usual{28, 1, 10});
 
 }  // namespace ds::models::mlp

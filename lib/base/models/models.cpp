@@ -12,7 +12,11 @@ namespace details {
 
 const char* name_of(InputKind kind) { return kind == InputKind::kImages ? "images" : "texts"; }
 
-/// Registrars fill it while the library is loaded.
+/// Registrars fill these while the library is loaded.
+std::map<std::string, Usual>& usual_table() {
+  static std::map<std::string, Usual> table;
+  return table;
+}
 std::map<std::string, std::vector<std::string>>& family_table() {
   static std::map<std::string, std::vector<std::string>> table;
   return table;
@@ -55,12 +59,21 @@ void ArchOptions::fit(const DataSizes& data) {
 
 std::string ArchOptions::fitted_to() const { return fmt::format("images of {}x{}x{}", in_channels, height, width_px); }
 
-void Architecture::add_to_family(const char* name, const char* file) {
+void Architecture::add_to_family(const char* name, const char* file, Usual usual) {
+  details::usual_table()[name] = usual;
   std::vector<std::string>& members = details::family_table()[std::filesystem::path(file).stem().string()];
   members.insert(std::upper_bound(members.begin(), members.end(), name), name);
 }
 
 const std::map<std::string, std::vector<std::string>>& families() { return details::family_table(); }
+
+const Usual& usual(const std::string& arch) { return details::usual_table().at(core::card("architecture", arch).name); }
+
+DataSizes usual_data(const std::string& arch) {
+  const Usual& usual = models::usual(arch);
+  if (takes(arch, InputKind::kTokens)) return {.kind = InputKind::kTokens, .num_classes = 2, .length = graph::kUsualLength};
+  return {.num_classes = usual.classes, .channels = usual.channels, .height = usual.side, .width = usual.side};
+}
 
 core::Choice copy(const core::Choice& choice) {
   core::Choice fresh = choice;

@@ -48,23 +48,36 @@ void fill(std::int64_t& option, std::int64_t data, const std::string& name);
 /// Kind "architecture"; the body takes its options with all sizes set. A graph that comes with `meta` keeps it.
 using Build = graph::Graph(const core::Options& options);
 
+/// What an architecture for images is made for, for sizes and costs where there are no data: square ones of that side and channels, so many classes.
+struct Usual {
+  std::int64_t side = 224, channels = 3, classes = 1000;
+  /// Beginnings of the names of tensors that published files have for training alone: auxiliary heads, which the graph leaves out.
+  std::vector<std::string> training_only = {};
+};
+
 /// Registers an architecture: card and body in one, since both are torch-free. Its family is the source file that registers it.
 struct Architecture {
   template <class T>
-  static Architecture make(const char* name, const char* summary, const char* source, Build* build,
+  static Architecture make(const char* name, const char* summary, const char* source, Build* build, Usual usual = {},
                            std::source_location here = std::source_location::current()) {
-    add_to_family(name, here.file_name());
+    add_to_family(name, here.file_name(), usual);
     core::add_card<T>(core::Card{"architecture", name, summary, source});
     core::add_body("architecture", name, reinterpret_cast<void (*)()>(build));
     return {};
   }
 
  private:
-  static void add_to_family(const char* name, const char* file);
+  static void add_to_family(const char* name, const char* file, Usual usual);
 };
 
 /// Architectures by family, both sorted: {"resnet": {"resnet101", "resnet18", ...}}.
 const std::map<std::string, std::vector<std::string>>& families();
+
+/// What the architecture was registered with. Throws ds::Error(kUsage) for an unknown name.
+const Usual& usual(const std::string& arch);
+
+/// The data that an architecture is made for; of nets for tokens, sequences of graph::kUsualLength.
+DataSizes usual_data(const std::string& arch);
 
 /// The same choice with options of its own: nothing is shared with the original.
 core::Choice copy(const core::Choice& choice);

@@ -77,7 +77,7 @@ graph::Graph build(const core::Options& options) {
 
 template <Size size>
 Architecture entry(const char* name, const char* summary, std::source_location here = std::source_location::current()) {
-  return Architecture::make<ArchOptions>(name, summary, "Radosavovic et al. 2020, arXiv:2003.13678, section 3.3 and appendix D", build<size>, here);
+  return Architecture::make<ArchOptions>(name, summary, "Radosavovic et al. 2020, arXiv:2003.13678, section 3.3 and appendix D", build<size>, {}, here);
 }
 
 [[maybe_unused]] const Architecture entries[] = {

@@ -21,14 +21,14 @@ struct Options : ArchOptions {
   void check() const override {
     if (dim % heads != 0)
       throw Error(Exit::kUsage, "model.dim", fmt::format("is {}, expected a multiple of model.heads ({})", dim, heads));
-    if (height % patch_size != 0 || width_px % patch_size != 0)
-      throw Error(Exit::kUsage, "model.patch_size", fmt::format("is {}, which does not divide images of {}x{}", patch_size, height, width_px),
-                  "set model.patch_size to a divisor, such as 4 for 28x28 images");
+    require_patches(*this, patch_size);
   }
 };
 
-struct BaseOptions : Options {
-  BaseOptions() { dim = 768, depth = 12, heads = 12, mlp_dim = 3072; }
+/// The sizes that torchvision has; those of Options are the tiny one's.
+template <int patch, int features, int layers, int attention_heads>
+struct Sized : Options {
+  Sized() { patch_size = patch, dim = features, depth = layers, heads = attention_heads, mlp_dim = 4 * features; }
 };
 
 graph::Json constant(const char* kind) { return {{"kind", kind}}; }
@@ -51,12 +51,7 @@ void initialise(graph::Graph& graph, const Options& o) {
 graph::Value self_attention(graph::Builder& b, const std::string& name, const graph::Value& x, const Options& o) {
   b.tensor({.name = name + ".in_proj_weight", .shape = {3 * o.dim, o.dim}, .init = xavier(o.dim, 3 * o.dim)});
   b.tensor({.name = name + ".in_proj_bias", .shape = {3 * o.dim}, .init = constant("zeros")});
-  std::vector<graph::Value> qkv;
-  for (std::int64_t i = 0; i < 3; ++i) {
-    qkv.push_back(b.node(
-        "linear", fmt::format("{}.in_proj_{}", name, "qkv"[i]), {x}, {{"out_features", o.dim}},
-        {{"weight", {name + ".in_proj_weight", 0, i * o.dim, (i + 1) * o.dim}}, {"bias", {name + ".in_proj_bias", 0, i * o.dim, (i + 1) * o.dim}}}));
-  }
+  const auto qkv = packed_qkv(b, name + ".in_proj_", x, o.dim, name + ".in_proj_weight", name + ".in_proj_bias");
   return b.linear(name + ".out_proj", b.node("attention", name + ".attention", qkv, {{"heads", o.heads}}), o.dim);
 }
 
@@ -77,8 +72,7 @@ graph::Graph build(const core::Options& base) {
   b.tensor({.name = "class_token", .shape = {1, 1, o.dim}, .init = constant("zeros")});
   b.tensor({.name = "encoder.pos_embedding", .shape = {1, tokens + 1, o.dim}, .init = normal(0.02)});
   const graph::Value token = b.node("tensor", "class_token", {in}, graph::Json::object(), {{"value", {"class_token"}}});
-  graph::Value x = b.conv2d("conv_proj", in, o.dim, o.patch_size, o.patch_size);
-  x = b.node("permute", "patches", {b.flatten("flatten", x, 2)}, {{"dims", {0, 2, 1}}});
+  graph::Value x = patch_tokens(b, "conv_proj", in, o.dim, o.patch_size);
   x = b.node("concat", "tokens", {token, x}, {{"axis", 1}});
   x = b.add("encoder.add", x, b.node("tensor", "encoder.pos_embedding", {}, graph::Json::object(), {{"value", {"encoder.pos_embedding"}}}));
   x = dropout(b, "encoder.dropout", x, o, 0);
@@ -96,8 +90,16 @@ constexpr const char* kSource = "Dosovitskiy et al. 2020, arXiv:2010.11929, sect
 [[maybe_unused]] const Architecture entries[] = {
     Architecture::make<Options>("vit_tiny", "vision transformer of 12 layers, 192 features and 3 heads: 5.7 million parameters for 224x224 images",
                                 "Touvron et al. 2021, arXiv:2012.12877, table 1", build),
-    Architecture::make<BaseOptions>(
+    Architecture::make<Sized<16, 768, 12, 12>>(
         "vit_b_16", "vision transformer of 12 layers, 768 features and 12 heads: 86.6 million parameters for 224x224 images", kSource, build),
+    Architecture::make<Sized<32, 768, 12, 12>>("vit_b_32", "vit_b_16 with patches of 32x32 pixels: 88.2 million parameters for 224x224 images", kSource,
+                                               build),
+    Architecture::make<Sized<16, 1024, 24, 16>>(
+        "vit_l_16", "vision transformer of 24 layers, 1024 features and 16 heads: 304 million parameters for 224x224 images", kSource, build),
+    Architecture::make<Sized<32, 1024, 24, 16>>("vit_l_32", "vit_l_16 with patches of 32x32 pixels: 307 million parameters for 224x224 images", kSource,
+                                                build),
+    Architecture::make<Sized<14, 1280, 32, 16>>(
+        "vit_h_14", "vision transformer of 32 layers, 1280 features and 16 heads: 632 million parameters for 224x224 images", kSource, build),
 };
 
 }  // namespace ds::models::vit
