@@ -169,7 +169,7 @@ class Convert(unittest.TestCase):
         self.error(run(self.a, "-f", "-o", self.a), 2, "output is also an input")
         self.error(run(self.a, "-o", self.at / "none/o.h5"), 4, "does not exist")
         self.error(run(self.a, "-o", "/proc/o.h5"), 4, "is not writable")
-        self.error(run(self.a, "-o", "out.onnx", cwd=self.at), 2, "unknown format '.onnx'")
+        self.error(run(self.a, "-o", "out.tflite", cwd=self.at), 2, "unknown format '.tflite'")
         self.assertEqual(self.b.read_bytes(), before)
 
     def test_usage(self):

@@ -25,6 +25,7 @@
 #include "base/core/generate.h"
 #include "base/core/host.h"
 #include "base/core/log.h"
+#include "base/core/module.h"
 #include "base/core/signals.h"
 #include "base/core/values.h"
 
@@ -376,10 +377,7 @@ class Run {
     // libgomp's threads spin for 300,000 turns at each barrier before they sleep: on a machine that does anything else (a data loader's
     // thread is enough) that takes the processor from who should run. A short spin costs nothing where it is idle.
     setenv("GOMP_SPINCOUNT", "1000", /*overwrite=*/0);
-    // No path: the run path of this library finds it in the build tree and in the install tree. LibTorch cannot be unloaded.
-    void* engine = dlopen("libds.so", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (engine == nullptr)
-      throw Error(Exit::kResource, "libds.so", fmt::format("cannot be loaded: {}", dlerror()), "run scripts/setup.sh, then build again");
+    void* engine = load_module("libds.so", "run scripts/setup.sh, then build again");
     auto* run = reinterpret_cast<void (*)(const char*, const CommandOptions&, Record&)>(dlsym(engine, "ds_engine_run"));
     if (run == nullptr) throw Error(Exit::kFailure, "libds.so", "has no ds_engine_run", "build again: libds.so and libds_base.so differ");
     run(spec_.command.c_str(), options_, record_);

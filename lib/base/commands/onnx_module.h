@@ -1,0 +1,41 @@
+// What ds-convert asks of libds_onnx.so, which is loaded for paths that end in .onnx alone.
+#pragma once
+#include <map>
+#include <string>
+
+#include "base/graph/graph.h"
+#include "base/io/tensor_file.h"
+
+namespace ds::commands {
+
+bool is_onnx_name(const std::string& path);
+
+struct OnnxWrite {
+  bool overwrite = false;
+  bool external = false;  ///< tensors to a file beside, also where the model is small
+};
+
+struct OnnxRead {
+  bool own = true;  ///< a graph of ours that travels along is taken where the nodes are still those that it became
+};
+
+/// A model that was read. Tensors lie in the file's mapping where they can.
+struct OnnxFile {
+  io::TensorFile file;          ///< tensors by the graph's names, metadata as in the file
+  bool own = false;             ///< the metadata's graph holds; else `graph` was made of the nodes
+  graph::Graph graph;           ///< verified
+  std::vector<std::string> notes;  ///< what a user should know: "a newer opset", "changed since it was written"
+};
+
+/// Functions of the module. They throw ds::Error: kUsage for what ONNX has no form for, kInput for files, kResource for the disk.
+struct OnnxModule {
+  /// Returns the name of the file with the tensors, "" where they are within.
+  std::string (*write)(const graph::Graph& graph, const std::map<std::string, io::Array>& tensors, const std::map<std::string, std::string>& metadata,
+                       const std::string& path, const OnnxWrite& options);
+  OnnxFile (*read)(const std::string& path, const OnnxRead& options);
+};
+
+/// Loads the module once. Throws ds::Error(kResource) naming the package where it is not there.
+const OnnxModule& onnx_module();
+
+}  // namespace ds::commands

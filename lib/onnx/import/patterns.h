@@ -1,0 +1,16 @@
+// What several nodes mean together, found from the last of them.
+#pragma once
+#include "onnx/import/importer.h"
+
+namespace ds::onnx::imports {
+
+/// Whether the reshape ends an attention by heads, which then is its output.
+bool attention_before(Reader& r);
+
+/// Whether a Clip ends an int8 op in the form that we write (quantize, float op, round): its output then is that op's, in bytes.
+bool quantized_before(Reader& r);
+
+/// Whether the Conv or Gemm reads bytes and int8 weights through DequantizeLinear: its output then is that of the int8 op, in float.
+bool quantized_weights(Reader& r);
+
+}  // namespace ds::onnx::imports
