@@ -1,5 +1,8 @@
 #include "base/commands/train_options.h"
 
+#include <fmt/format.h>
+
+#include "base/core/error.h"
 #include "base/io/checkpoint.h"
 
 namespace ds::commands {
@@ -9,7 +12,14 @@ void DataOptions::fields(core::Fields& f) {
   f.add({.name = "augment", .doc = "changes of training images: affine, crop, flip", .alias = "augment", .value_name = "NAME"}, augment);
 }
 
+TrainCommand::TrainCommand() {
+  common.formats.insert(common.formats.begin(), "auto");
+  common.format = "auto";
+}
+
 void TrainCommand::fields(core::Fields& f) {
+  f.add({.name = "pattern", .doc = "names of models for --list-models, with * and ?", .value_name = "PATTERN", .flag_only = true, .positional = true},
+        patterns);
   f.choice("model", "what is trained", model, "model");
   f.group("data", "what it is trained on", data);
   f.include(fit);
@@ -21,7 +31,17 @@ void TrainCommand::fields(core::Fields& f) {
          .flag_only = true, .path = true}, run_dir);
   f.add({.name = "resume", .doc = "auto: go on from the state in the run folder or <output>.partial, if there is one", .choices = {"no", "auto"},
          .flag_only = true}, resume);
+  f.add({.name = "list-models", .doc = "show the models that there are, with parameters, work and the input that they are made for", .flag_only = true},
+        list_models);
   common.fields(f);
+}
+
+void TrainCommand::check() const {
+  if (list_models) return;
+  if (!patterns.empty())
+    throw Error(Exit::kUsage, "PATTERN", fmt::format("'{}' is of use with --list-models alone", patterns[0]), "a data set is named by --data");
+  if (common.format == "table" || common.format == "csv")
+    throw Error(Exit::kUsage, "--format", fmt::format("'{}' is a form of --list-models, training prints a record", common.format), "give auto, yaml or json");
 }
 
 void TrainCommand::check_files() const {

@@ -16,8 +16,13 @@ struct TrainCommand : core::CommandOptions {
   DataOptions data;
   FitOptions fit;
   std::string init, output, run_dir, resume = "no";
+  bool list_models = false;
+  std::vector<std::string> patterns;  ///< of --list-models: as file names are matched; none = all
+  TrainCommand();
   void fields(core::Fields& f) override;
+  void check() const override;
   void check_files() const override;
+  std::string base_command() const override { return list_models ? "list-models" : ""; }
 };
 
 }  // namespace ds::commands
