@@ -1,9 +1,10 @@
 """A net that a user wrote as YAML, without compiling: trained, compressed and written out again."""
+import json
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../support"))
-from cli import check, main, refused, run  # noqa: E402
+from cli import SOURCE, check, main, refused, run  # noqa: E402
 
 SMALL = ["--threads", 1, "--format", "json", "--progress", "none"]
 TRAIN = ["ds-train", "--data", "digits", "--epochs", 2, *SMALL]
@@ -65,6 +66,50 @@ def test_a_config_finds_the_file_beside_it(folder):
     config = write(f"{folder}/nets/job.yaml", "model: {arch: graph, file: net.yaml}\ndata: {name: digits}\n")
     record = run("ds-train", "-c", config, "-n", *SMALL, cwd=folder).record
     check(record["metrics"]["parameters"] > 1000, record)
+
+
+def example(name):
+    return os.path.join(SOURCE, "configs/models", name + ".yaml")
+
+
+def through_the_tools(folder, net, *options):
+    """Trained, pruned, quantized, and asked about a picture."""
+    made = run(*TRAIN, "--model", "graph", "--model.file", net, *options, "-o", f"{folder}/a.h5").record
+    check(made["metrics"]["val_top1"] > 0.2, made["metrics"])
+    pruned = run("ds-prune", f"{folder}/a.h5", "--ratio", 0.25, *SMALL, "-o", f"{folder}/p.h5").record
+    check(pruned["metrics"]["parameters"] < made["metrics"]["parameters"], pruned["metrics"], made["metrics"])
+    run("ds-quantize", f"{folder}/p.h5", *SMALL, "-o", f"{folder}/q.h5")
+    picture = os.path.join(SOURCE, "tests/golden/images/grey8.png")
+    answer = json.loads(run("ds-predict", f"{folder}/q.h5", picture, "--threads", 1).out)
+    check(len(answer["labels"]) == len(answer["scores"]) > 0, answer)
+    return made
+
+
+def test_the_example_of_a_residual_net_goes_through_every_tool(folder):
+    made = through_the_tools(folder, example("residual"), "--model.parameters", "depth=1", "--set", "model.parameters.widths=[8, 16]")
+    check(made["config"]["model"]["parameters"] == ["depth=1", "widths=[8,16]"], made["config"]["model"])
+
+
+def test_the_example_of_a_transformer_goes_through_every_tool(folder):
+    through_the_tools(folder, example("transformer"), "--set", "model.parameters.depth=1", "--set", "model.parameters.dim=16")
+
+
+def test_parameters_come_from_flags_files_and_set(folder):
+    graph = ["ds-train", "--data", "digits", "-n", *SMALL]
+    model = ["--model", "graph", "--model.file", example("transformer")]
+    count = lambda *more: run(*graph, *more).record["metrics"]["parameters"]  # noqa: E731
+    usual = count(*model)
+    smaller = count(*model, "--model.parameters", "dim=16", "--model.parameters", "depth=1")
+    check(smaller < usual, smaller, usual)
+    config = write(f"{folder}/job.yaml", f"model: {{arch: graph, file: {example('transformer')}, parameters: {{dim: 16, depth: 3}}}}\n")
+    check(count("-c", config, "--set", "model.parameters.depth=1") == smaller, "the later depth does not hold")
+    again = run(*graph[:3], "-c", config, "--print-config").out
+    check("parameters: [dim=16, depth=3]" in again, again)
+    kept = write(f"{folder}/kept.yaml", again)
+    check(count("-c", kept, "--set", "model.parameters.depth=1") == smaller, "what --print-config says is another config")
+    refused(run(*graph, *model, "--model.parameters", "width=3", expect=3), f"{example('transformer')}:3: has no parameter 'width'", "patch")
+    refused(run(*graph, *model, "--model.parameters", "heads=5", expect=3), "transformer.yaml:19: node 'layer0.attention'", "5 heads")
+    refused(run(*graph, "--set", "model.parameters.dim=16", expect=2), "model.parameters")
 
 
 def test_what_does_not_fit(folder):

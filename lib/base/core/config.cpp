@@ -208,6 +208,10 @@ class Applier {
       if (reported_.size() >= kMaxReported) break;
       if (failed_.count(setting.path) > 0) continue;
       const auto* option = known_->find(setting.path);
+      if (const auto* pairs = option == nullptr ? pairs_above(setting.path) : nullptr) {
+        if (set_pair(*pairs, setting)) origins[pairs->path] = setting.origin();
+        continue;
+      }
       if (option == nullptr || !option->members.empty() || setting.value.kind == Value::Kind::kMap) {
         explain(setting, option);
         continue;
@@ -262,6 +266,27 @@ class Applier {
       fail(setting.where(at.line, at.column), (names_key(setting) ? fmt::format("key '{}': ", setting.path) : "") + problem->what, problem->hint);
       return false;
     }
+    return true;
+  }
+
+  /// The option of NAME=VALUE pairs, there now, that has this path as one of its names.
+  const Entry* pairs_above(const std::string& path) const {
+    const std::size_t dot = path.rfind('.');
+    const auto* option = dot == std::string::npos ? nullptr : known_->find(path.substr(0, dot));
+    return option != nullptr && option->members.empty() && is_pairs(option->entry) ? &option->entry : nullptr;
+  }
+
+  /// `key.name = value` as the pair `name=value`: the later one of a name holds.
+  bool set_pair(const Entry& entry, const Setting& setting) {
+    auto& list = *std::get<std::vector<std::string>*>(entry.target);
+    const std::string start = setting.path.substr(entry.path.size() + 1) + "=";
+    list.erase(std::remove_if(list.begin(), list.end(), [&](const std::string& pair) { return pair.compare(0, start.size(), start) == 0; }), list.end());
+    if (setting.value.kind == Value::Kind::kNull) return false;
+    if (setting.value.kind == Value::Kind::kMap) {
+      fail(setting.where(), fmt::format("key '{}': expected a value, got a map", setting.path));
+      return false;
+    }
+    list.push_back(start + (setting.value.kind == Value::Kind::kScalar ? setting.value.text : yaml_json(setting.value, setting.where()).dump()));
     return true;
   }
 

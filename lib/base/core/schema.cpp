@@ -43,6 +43,7 @@ Json type_schema(const Entry& entry) {
 Json entry_schema(const Entry& entry) {
   Json schema = type_schema(entry);
   if (schema.contains("type")) schema["type"] = Json::array({schema["type"], "null"});
+  if (is_pairs(entry)) schema["type"].push_back("object");
   if (schema.contains("enum")) schema["enum"].push_back(nullptr);
   schema["description"] = entry.field.doc + (entry.field.unit.empty() ? "" : ", in " + entry.field.unit);
   schema["default"] = entry_json(entry);

@@ -217,6 +217,8 @@ bool is_bool(const Entry& entry) { return std::holds_alternative<bool*>(entry.ta
 
 bool is_list(const Entry& entry) { return entry.target.index() >= 4; }
 
+bool is_pairs(const Entry& entry) { return std::holds_alternative<std::vector<std::string>*>(entry.target) && entry.field.value_name == "NAME=VALUE"; }
+
 std::string json_problem(const nlohmann::json::exception& error) {
   const std::string text = error.what();
   const std::size_t end = text.find("] ");

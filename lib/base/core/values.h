@@ -39,6 +39,8 @@ nlohmann::json entry_json(const Entry& entry);
 std::string entry_text(const Entry& entry);
 bool is_bool(const Entry& entry);
 bool is_list(const Entry& entry);
+/// A list of NAME=VALUE, as its value_name says: it may also be written as a map, `key: {name: value}`.
+bool is_pairs(const Entry& entry);
 
 /// What is wrong with JSON, in words: an exception's text without the library's name and number.
 std::string json_problem(const nlohmann::json::exception& error);

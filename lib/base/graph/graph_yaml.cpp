@@ -10,6 +10,7 @@
 #include "base/core/yaml.h"
 #include "base/graph/builder.h"
 #include "base/graph/schema.h"
+#include "base/graph/template.h"
 
 namespace ds::graph {
 namespace yaml_form {
@@ -218,10 +219,13 @@ std::string to_yaml(const Graph& graph) {
   return text;
 }
 
-Graph from_yaml(const std::string& text, const std::string& where) {
+Graph from_yaml(const std::string& text, const std::string& where) { return from_yaml(text, where, {}); }
+
+Graph from_yaml(const std::string& text, const std::string& where, const Parameters& parameters) {
   std::vector<Error> errors;
-  const core::Value root = core::parse_yaml(text, where, errors);
+  const core::Value written = core::parse_yaml(text, where, errors);
   if (!errors.empty()) throw Error(Exit::kInput, errors[0].where(), errors[0].message(), errors[0].hint());
+  const core::Value root = expand(written, parameters, where);
   Json document;
   try {
     document = core::yaml_json(root, where);

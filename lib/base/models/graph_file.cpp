@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include "base/core/error.h"
+#include "base/core/yaml.h"
+#include "base/graph/template.h"
 #include "base/io/files.h"
 #include "base/models/models.h"
 
@@ -11,12 +13,28 @@ constexpr std::int64_t kMostBytes = 16 << 20;
 
 struct Options : ArchOptions {
   std::string file;
+  std::vector<std::string> parameters;
   void fields(core::Fields& f) override {
     ArchOptions::fields(f);
     f.add({.name = "file", .doc = "YAML file with inputs, nodes and outputs (ds-convert net.h5 -o net.yaml writes one)", .value_name = "FILE", .path = true},
           file);
+    f.add({.name = "parameters", .doc = "values in place of those that the file's `parameters` state, NAME=VALUE", .value_name = "NAME=VALUE"},
+          parameters);
   }
 };
+
+/// What the file can use in $(...): its own parameters, as the options say, and the sizes of the data.
+graph::Parameters parameters_of(const Options& o) {
+  graph::Parameters all;
+  all.fixed = {{"num_classes", o.num_classes}, {"in_channels", o.in_channels}, {"height", o.height}, {"width_px", o.width_px}};
+  for (const std::string& text : o.parameters) {
+    const std::size_t equal = text.find('=');
+    if (equal == std::string::npos || equal == 0)
+      throw Error(Exit::kUsage, "model.parameters", fmt::format("has '{}', expected NAME=VALUE", text), "such as --model.parameters width=64");
+    all.given[text.substr(0, equal)] = core::json_from_yaml(text.substr(equal + 1), "model.parameters." + text.substr(0, equal));
+  }
+  return all;
+}
 
 /// The data's images and classes must fit what the file states. Sizes that it leaves open become those of the data, as in every other net.
 void fit(graph::Graph& graph, const Options& o) {
@@ -42,7 +60,7 @@ void fit(graph::Graph& graph, const Options& o) {
 graph::Graph build(const core::Options& base) {
   const auto& o = static_cast<const Options&>(base);
   if (o.file.empty()) throw Error(Exit::kUsage, "model.file", "is required: the YAML file with the graph");
-  graph::Graph graph = graph::from_yaml(io::read_file(o.file, kMostBytes), o.file);
+  graph::Graph graph = graph::from_yaml(io::read_file(o.file, kMostBytes), o.file, parameters_of(o));
   fit(graph, o);
   if (o.dropout >= 0)
     for (graph::Node& node : graph.nodes)

@@ -87,6 +87,26 @@ TEST_CASE("models: a net that needs larger images than the data have is a usage 
   }
 }
 
+TEST_CASE("models: a file takes sizes from the data and parameters from the options") {
+  const std::string text = with(with(with(kNet, "dims: [N, 1, H, W]", "dims: [N, $(in_channels), H, W]"), "out_channels: 8", "out_channels: $(width)"),
+                                "out_features: 10", "out_features: $(num_classes)");
+  const File file("parameters: {width: 8}" + text);
+  const auto make_with = [&](const graph::Json& options) {
+    core::Choice c("architecture", "graph", "arch");
+    c.select("graph");
+    graph::Json all = options;
+    all["file"] = file.path.string();
+    core::from_json(*c.options, all, "test");
+    return models::build(c, 7, 3, 8, 8);
+  };
+  CHECK(make_with(graph::Json::object()).tensor("conv1.weight").shape == std::vector<std::int64_t>{8, 3, 3, 3});
+  CHECK(make_with({{"parameters", {"width=4"}}}).tensor("fc.weight").shape == std::vector<std::int64_t>{7, 4});
+  CHECK(make_with({{"parameters", {{"width", 4}}}}).tensor("conv1.weight").shape[0] == 4);
+  CHECK_THROWS_WITH_AS(make_with({{"parameters", {"width"}}}), "model.parameters: has 'width', expected NAME=VALUE; such as --model.parameters width=64",
+                       Error);
+  CHECK_THROWS_WITH_AS(make_with({{"parameters", {"depth=4"}}}), doctest::Contains("has no parameter 'depth'; there are width"), Error);
+}
+
 TEST_CASE("models: a file that cannot be a net for these data is refused by name") {
   CHECK((error("nodes: [").code() == Exit::kInput));
   const Error op = error(with(kNet, "op: relu", "op: rely"));
