@@ -207,7 +207,7 @@ def test_bad_calls(folder):
     fails(["ds-convert", cnn, "-o", os.path.join(folder, "m.npy")], 2, "32 tensors, .npy holds one", folder=folder)
     fails(["ds-convert", cnn, "-o", os.path.join(folder, "m.xyz")], 2, "unknown format '.xyz'", folder=folder)
     fails(["ds-convert", os.path.join(folder, "none.pth"), "-o", out], 3, "no such file", folder=folder)
-    fails(["ds-convert", folder + "/", "-o", os.path.join(folder, "m.npz")], 3, "is a folder", folder=folder)
+    fails(["ds-convert", folder + "/", "-o", os.path.join(folder, "m.npz")], 2, "is not made of folders", folder=folder)
     convert(cnn, *CNN, "-o", out)
     fails(["ds-convert", cnn, *CNN, "-o", out], 2, "exists", folder=folder)
     convert(cnn, *CNN, "-n", "-o", os.path.join(folder, "dry.h5"))

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/commands/convert_formats.h"
+#include "base/commands/convert_hf.h"
 #include "base/commands/convert_onnx.h"
 #include "base/commands/onnx_module.h"
 #include "base/core/digest.h"
@@ -86,6 +87,8 @@ void run(const core::CommandOptions& base, core::Record& record) {
   else if (options.diff) diff(options, record);
   else if (options.output.empty()) verify(options, record);
   else if (is_onnx_name(options.inputs[0]) || is_onnx_name(options.output)) convert_onnx(options, record);
+  else if (is_folder_name(options.output)) convert_to_folder(options, record);
+  else if (is_folder_name(options.inputs[0])) convert_from_folder(options, record);
   else if (is_tensor_name(options.inputs[0]) || is_tensor_name(options.output)) convert_formats(options, record);
   else if (is_graph_name(options.output)) write_graph(options, record);
   else rewrite(options, record);
@@ -108,7 +111,8 @@ void tell_verified(const ConvertCommand& options, const Verified& found, core::R
 
 void ConvertCommand::fields(core::Fields& f) {
   f.add({.name = "input",
-         .doc = "checkpoint to read, or - for stdin; two with --diff, any number with --verify; with -o also weights: " + io::tensor_extensions(),
+         .doc = "checkpoint to read, or - for stdin; two with --diff, any number with --verify; with -o also a folder of Hugging Face, or "
+                "weights: " + io::tensor_extensions(),
          .value_name = "FILE",
          .flag_only = true,
          .positional = true,
@@ -116,7 +120,8 @@ void ConvertCommand::fields(core::Fields& f) {
          .path = true},
         inputs);
   f.add({.name = "output",
-         .doc = "checkpoint to write, or -; .onnx; .yaml gets the graph alone; weights for other programs: " + io::tensor_extensions(),
+         .doc = "checkpoint to write, or -; .onnx; a folder (DIR/) as Hugging Face's; .yaml gets the graph alone; weights for other programs: " +
+                io::tensor_extensions(),
          .letter = 'o',
          .value_name = "FILE",
          .flag_only = true,
@@ -130,6 +135,10 @@ void ConvertCommand::fields(core::Fields& f) {
          .doc = "leave out the optimizer's state and the best weights so far, which only going on with a run needs",
          .alias = "drop-state"},
         drop_state);
+  f.add({.name = "own_graph",
+         .doc = "ONNX: a graph of ours that travels in the file is taken where its nodes were not changed; --no-own-graph makes one from the nodes",
+         .alias = "own-graph"},
+        own_graph);
   f.add({.name = "external_data", .doc = "ONNX: put the tensors in a file beside the model, as is done above 2 GB anyway", .alias = "external-data"}, external_data);
   f.choice("model", "architecture of weights that come without a graph; sizes that are not set are taken from the tensors", model, "arch");
   f.add({.name = "labels", .doc = "names of the classes, one a line, for weights that come without a graph", .value_name = "FILE", .path = true}, labels);
@@ -137,6 +146,12 @@ void ConvertCommand::fields(core::Fields& f) {
          .alias = "size"}, size);
   f.add({.name = "mean", .doc = "mean of each channel of 0..1; left out: ImageNet's for 3 channels, else 0", .alias = "mean"}, mean);
   f.add({.name = "std", .doc = "deviation of each channel; left out: ImageNet's for 3 channels, else 1", .min = 0, .above_min = true, .alias = "std"}, std);
+  f.add({.name = "resize", .doc = "length of a picture's shorter side before its middle is taken, or height and width; left out: as small as covers the size",
+         .min = 1, .max = 16384, .unit = "pixels", .alias = "resize"}, resize);
+  f.add({.name = "interpolation", .doc = "how pictures are resized; left out: bilinear", .choices = {"", "bilinear", "bicubic"}, .alias = "interpolation"},
+        interpolation);
+  f.add({.name = "shard_size", .doc = "folders: the most bytes of a file of weights; more go to several", .alias = "shard-size", .value_name = "BYTES"},
+        shard_size);
   f.add({.name = "atol",
          .doc = "the largest difference between what was written and what it was made of that passes, of tensors and of outputs; beyond it exit 5, and "
                 "no output is left; -1: it is told only",
@@ -145,6 +160,8 @@ void ConvertCommand::fields(core::Fields& f) {
         atol);
   common.fields(f);
 }
+
+std::string ConvertCommand::base_command() const { return io::tensor_format(output) == io::TensorFormat::kScript ? "" : "convert"; }
 
 void ConvertCommand::check() const {
   const auto fail = [](const std::string& where, const std::string& what, const std::string& hint = "") { throw Error(Exit::kUsage, where, what, hint); };
@@ -157,19 +174,26 @@ void ConvertCommand::check() const {
   if (std::count(inputs.begin(), inputs.end(), "-") > 1) fail("FILE", "two inputs are -, at most one can be stdin");
   if (output.empty() && (drop_history || drop_state)) fail("--drop-history, --drop-state", "they change what is written, and nothing is");
   if (diff && !verify) fail("--no-verify", "contradicts --diff");
-  if (!output.empty() && !convert::is_checkpoint_name(output) && !convert::is_graph_name(output) && !convert::is_tensor_name(output) &&
-      !is_onnx_name(output))
-    fail(output, fmt::format("unknown format '{}', expected a name that ends in .h5, .onnx, .yaml for the graph, or one of {}",
+  if (!output.empty() && !is_folder_name(output) && !convert::is_checkpoint_name(output) && !convert::is_graph_name(output) &&
+      !convert::is_tensor_name(output) && !is_onnx_name(output))
+    fail(output, fmt::format("unknown format '{}', expected a name that ends in .h5, .onnx, / for a folder, .yaml for the graph, or one of {}",
                              std::filesystem::path(output).extension().string(), io::tensor_extensions()));
+  if (!output.empty()) check_folders(*this, convert::is_checkpoint_name(inputs[0]), convert::is_checkpoint_name(output));
   if (!output.empty() && convert::is_tensor_name(inputs[0]) && convert::is_graph_name(output))
     fail(output, "a graph of weights", "convert them to a checkpoint first");
   const bool weights = !output.empty() && convert::is_tensor_name(inputs[0]) && convert::is_checkpoint_name(output);
   if (!weights && !model.name.empty()) fail("--arch", "is for weights that become a checkpoint: an input of " + io::tensor_extensions() + " and -o");
-  if (model.name.empty() && (!labels.empty() || !size.empty() || !mean.empty() || !std.empty()))
-    fail("--labels, --size, --mean, --std", "describe weights that come without a graph", "name their architecture with --arch");
+  const bool from_onnx = is_onnx_name(inputs[0]);
+  if (from_onnx && (output.empty() || !convert::is_checkpoint_name(output))) fail(inputs[0], "an ONNX model becomes a checkpoint", "name one with -o");
+  if (!own_graph && !from_onnx) fail("--no-own-graph", "is for an input that ends in .onnx");
+  if (model.name.empty() && !from_onnx && (!labels.empty() || !size.empty() || !mean.empty() || !std.empty() || !resize.empty() || !interpolation.empty()))
+    fail("--labels, --size, --mean, --std, --resize, --interpolation", "describe weights that come without a graph", "name their architecture with --arch");
   if (external_data && !is_onnx_name(output)) fail("--external-data", "is for an output that ends in .onnx");
   if (is_onnx_name(output) && !convert::is_checkpoint_name(inputs[0])) fail(output, "is made of checkpoints", "convert the input to a checkpoint first");
+  if (io::tensor_format(output) == io::TensorFormat::kScript && !convert::is_checkpoint_name(inputs[0]))
+    fail(output, "is made of checkpoints", "convert the input to a checkpoint first");
   if (atol >= 0 && output.empty()) fail("--atol", "holds what is written against what it was made of, and nothing is written");
+  if (resize.size() > 2) fail("--resize", fmt::format("{} numbers, expected the shorter side, or height and width", resize.size()));
   if (size.size() > 2) fail("--size", fmt::format("{} numbers, expected one side, or height and width", size.size()));
   if ((drop_history || drop_state) && !output.empty() && (convert::is_tensor_name(inputs[0]) || convert::is_tensor_name(output)))
     fail("--drop-history, --drop-state", "only checkpoints have them");

@@ -14,14 +14,19 @@ struct ConvertCommand : core::CommandOptions {
   bool inspect = false, diff = false;
   bool verify = true;  ///< with nothing else to do, every digest is computed anew; with -o, --no-verify trusts the tensors' bytes
   bool drop_history = false, drop_state = false;
+  bool own_graph = true;       ///< ONNX: the graph that travels along is believed
   bool external_data = false;  ///< ONNX: tensors beside the model, however small
   core::Choice model{"architecture", "", "arch", true};  ///< of weights that come without a graph
   std::string labels;                                    ///< file, one a line
   std::vector<std::int64_t> size;                        ///< {side} or {height, width}; {} = what fits the tensors
   std::vector<double> mean, std;                         ///< a channel; {} = ImageNet's for three, else 0 and 1
+  std::vector<std::int64_t> resize;                      ///< shorter side, or height and width, before the crop; {} = as small as covers the net's size
+  std::string interpolation;                             ///< bilinear or bicubic; "" = bilinear
+  std::string shard_size = "5GB";                        ///< of a file of weights in a folder
   double atol = -1;                                      ///< largest difference that passes; < 0: told, and no gate
   void fields(core::Fields& f) override;
   void check() const override;
+  std::string base_command() const override;  ///< all but the writing of TorchScript
 };
 
 /// Fills the record with what the checkpoint holds: format, digest, architecture, sizes, tensors, labels, preprocessing, history, provenance.

@@ -11,7 +11,10 @@
 
 #include "base/core/error.h"
 #include "base/core/log.h"
+#include "base/io/cast.h"
 #include "base/io/checkpoint_format.h"
+#include "base/io/image.h"
+#include "base/models/models.h"
 
 namespace ds::commands {
 namespace formats {
@@ -32,17 +35,19 @@ bool travels(const io::format::Document& document) {
 
 io::TensorFile to_file(const io::Checkpoint& checkpoint) { return {checkpoint.tensors, documents_of(checkpoint)}; }
 
-bool is_own(const io::TensorFile& file) { return file.metadata.count(kVersionKey) && file.metadata.count("ds.graph"); }
+}  // namespace formats
 
-/// A file of ours as the checkpoint that it was.
-io::Checkpoint from_own(const io::TensorFile& file, const std::string& path) {
+bool is_own(const io::TensorFile& file) { return file.metadata.count(formats::kVersionKey) && file.metadata.count("ds.graph"); }
+
+io::Checkpoint from_own(const io::TensorFile& file, const std::string& path, bool& same) {
+  using formats::kVersion, formats::kVersionKey;
   if (const std::string& version = file.metadata.at(kVersionKey); version != std::to_string(kVersion))
     throw Error(Exit::kInput, path, fmt::format("{} is '{}', expected '{}'", kVersionKey, version, kVersion), "a newer version of ds may have written it");
   io::Checkpoint checkpoint;
   checkpoint.tensors = file.tensors;
   for (const io::format::Document& document : io::format::kDocuments) {
     const auto found = file.metadata.find(std::string("ds.") + document.name);
-    if (found == file.metadata.end() || !travels(document)) continue;
+    if (found == file.metadata.end() || !formats::travels(document)) continue;
     const std::string where = path + ": " + found->first;
     checkpoint.*document.member = io::format::parse_document(found->second.data(), found->second.size(), where);
     if (const std::string problem = io::format::kind_problem(document.name, checkpoint.*document.member); !problem.empty())
@@ -51,12 +56,26 @@ io::Checkpoint from_own(const io::TensorFile& file, const std::string& path) {
   const graph::Graph graph = graph::from_json(checkpoint.graph, path + ": ds.graph");
   graph::verify(graph, path + ": ds.graph");
   check_tensors(graph, file.tensors, path);
+  const auto parent = file.metadata.find(formats::kDigestKey);
+  same = parent != file.metadata.end() && io::root_digest(checkpoint) == parent->second;
   return checkpoint;
 }
 
-/// What nobody reads, and a prefix that a wrapper left on every name.
-void clean(Tensors& tensors, core::Record& record) {
-  Json ignored = Json::array();
+void drop_training_only(const std::string& arch, std::map<std::string, io::Array>& tensors, core::Record& record) {
+  io::Json dropped = io::Json::array();
+  for (const std::string& beginning : models::usual(arch).training_only) {
+    for (auto at = tensors.lower_bound(beginning); at != tensors.end() && at->first.starts_with(beginning); at = tensors.erase(at))
+      dropped.push_back(at->first);
+  }
+  if (dropped.empty()) return;
+  core::info(fmt::format("left out {} tensors of auxiliary heads ({} ...): training alone reads them", dropped.size(), dropped[0].get<std::string>()));
+  io::Json& ignored = record["ignored"];
+  if (ignored.is_null()) ignored = io::Json::array();
+  ignored.insert(ignored.end(), dropped.begin(), dropped.end());
+}
+
+void clean_tensors(std::map<std::string, io::Array>& tensors, core::Record& record) {
+  io::Json ignored = io::Json::array();
   for (auto at = tensors.begin(); at != tensors.end();) {
     if (!at->first.ends_with("num_batches_tracked")) {
       ++at;
@@ -70,11 +89,31 @@ void clean(Tensors& tensors, core::Record& record) {
   if (tensors.empty() ||
       !std::all_of(tensors.begin(), tensors.end(), [&](const auto& t) { return t.first.size() > prefix.size() && t.first.starts_with(prefix); }))
     return;
-  Tensors short_names;
+  formats::Tensors short_names;
   for (const auto& [name, array] : tensors) short_names.emplace(name.substr(prefix.size()), array);
   tensors = std::move(short_names);
   record["prefix"] = prefix;
 }
+
+void fit_dtypes(const graph::Graph& graph, std::map<std::string, io::Array>& tensors, core::Record& record) {
+  std::map<std::string, std::size_t> from;
+  double largest = 0;
+  for (const graph::TensorSpec& spec : graph.tensors) {
+    const auto found = tensors.find(spec.name);
+    if (found == tensors.end() || found->second.dtype == spec.dtype || !io::is_float(spec.dtype) || !io::is_float(found->second.dtype)) continue;
+    ++from[io::dtype_name(found->second.dtype)];
+    found->second = io::cast(found->second, spec.dtype, largest);
+  }
+  if (!from.empty()) record["converted"] = {{"from", from}, {"to", "float32"}, {"largest_difference", largest}};
+}
+
+void check_finite(const std::map<std::string, io::Array>& tensors, const std::string& where) {
+  for (const auto& [name, array] : tensors)
+    if (const std::int64_t at = io::first_nonfinite(array); at >= 0)
+      throw Error(Exit::kInput, where, fmt::format("tensor '{}': value at index {} is not finite", name, at));
+}
+
+namespace formats {
 
 Json read_labels(const std::string& path, std::int64_t count) {
   const std::string text = io::read_file(path, kMaxLabels);
@@ -103,31 +142,47 @@ Json per_channel(const std::vector<double>& given, const std::vector<double>& im
 /// Pixels to what the net was trained on: as the options say, ImageNet's mean and deviation where it has three channels.
 Json preprocessing(const ConvertCommand& options, const graph::Graph& graph) {
   const std::vector<graph::Dim>& dims = graph.inputs.at(0).type.dims;
-  if (dims.size() != 4) return nullptr;
+  if (dims.size() != 4 || !dims[1].is_known() || !dims[2].is_known() || !dims[3].is_known()) return nullptr;
   const std::int64_t channels = dims[1].value();
-  return {{"kind", "image"},
-          {"shape", {channels, dims[2].value(), dims[3].value()}},
-          {"scale", 1.0 / 255},
-          {"mean", per_channel(options.mean, {0.485, 0.456, 0.406}, 0, channels, "--mean")},
-          {"std", per_channel(options.std, {0.229, 0.224, 0.225}, 1, channels, "--std")}};
+  Json json = {{"kind", "image"},
+               {"shape", {channels, dims[2].value(), dims[3].value()}},
+               {"scale", 1.0 / 255},
+               {"mean", per_channel(options.mean, {0.485, 0.456, 0.406}, 0, channels, "--mean")},
+               {"std", per_channel(options.std, {0.229, 0.224, 0.225}, 1, channels, "--std")}};
+  if (!options.resize.empty()) json["resize"] = options.resize.size() == 1 ? Json(options.resize[0]) : Json(options.resize);
+  if (!options.interpolation.empty()) json["interpolation"] = options.interpolation;
+  try {
+    if (channels == 1 || channels == 3) (void)io::fit_of(json);
+  } catch (const Error& e) {
+    throw Error(Exit::kUsage, "--resize", e.message());
+  }
+  return json;
 }
+
+}  // namespace formats
+
+void describe(const ConvertCommand& options, const graph::Graph& graph, io::Checkpoint& checkpoint) {
+  checkpoint.preprocessing = formats::preprocessing(options, graph);
+  const std::vector<graph::Dim> out = graph::infer_types(graph).at(graph.outputs.at(0).value).dims;
+  if (!options.labels.empty()) checkpoint.labels = formats::read_labels(options.labels, (out.size() == 4 ? out[1] : out.back()).value());
+}
+
+namespace formats {
 
 /// Weights of another program in the net that the options name.
 io::Checkpoint from_foreign(const ConvertCommand& options, io::TensorFile file, const std::string& path, core::Record& record) {
   if (options.model.name.empty())
     throw Error(Exit::kUsage, path, "holds tensors and no graph", "name the architecture with --arch (ds-train --list architecture)");
-  clean(file.tensors, record);
+  clean_tensors(file.tensors, record);
+  drop_training_only(options.model.name, file.tensors, record);
   const graph::Graph graph = graph_for(options.model, file.tensors, options.size);
+  fit_dtypes(graph, file.tensors, record);
   check_tensors(graph, file.tensors, path);
   io::Checkpoint checkpoint;
   checkpoint.graph = graph::to_json(graph);
   checkpoint.tensors = std::move(file.tensors);
-  for (const auto& [name, array] : checkpoint.tensors)
-    if (const std::int64_t at = io::first_nonfinite(array); at >= 0)
-      throw Error(Exit::kInput, path, fmt::format("tensor '{}': value at index {} is not finite", name, at));
-  checkpoint.preprocessing = preprocessing(options, graph);
-  const std::vector<graph::Dim> out = graph::infer_types(graph).at(graph.outputs.at(0).value).dims;
-  if (!options.labels.empty()) checkpoint.labels = read_labels(options.labels, out.back().value());
+  check_finite(checkpoint.tensors, path);
+  describe(options, graph, checkpoint);
   record["model"] = graph.meta;
   record["preprocessing"] = checkpoint.preprocessing;
   return checkpoint;
@@ -175,33 +230,40 @@ std::map<std::string, std::string> documents_of(const io::Checkpoint& checkpoint
   return texts;
 }
 
-void verify_written(const ConvertCommand& options, const std::map<std::string, io::Array>& wrote, core::Record& record) {
+std::string compare_tensors(const std::map<std::string, io::Array>& wrote, const std::map<std::string, io::Array>& back, double& largest) {
+  std::string problem = back.size() == wrote.size() ? "" : fmt::format("{} tensors, wrote {}", back.size(), wrote.size());
+  for (const auto& [name, array] : wrote) {
+    const std::string found = formats::difference(name, array, back, largest);
+    if (problem.empty()) problem = found;
+  }
+  return problem;
+}
+
+io::TensorFile travelling(const io::Checkpoint& checkpoint) { return formats::to_file(checkpoint); }
+
+void verify_written(const ConvertCommand& options, const std::map<std::string, io::Array>& wrote, core::Record& record, double outputs) {
   const std::string& path = options.output;
   formats::Tensors back;
   if (io::tensor_format(path) == io::TensorFormat::kNone) back = io::load(path, {.verify = false}).tensors;  // compared bit for bit below
   else back = io::read_tensors(path, false).tensors;
   if (io::tensor_format(path) == io::TensorFormat::kNpy && back.size() == 1 && wrote.size() == 1)  // it has no name for its tensor
     back = {{wrote.begin()->first, back.begin()->second}};
-  std::string problem = back.size() == wrote.size() ? "" : fmt::format("{} tensors, wrote {}", back.size(), wrote.size());
   double largest = 0;
-  for (const auto& [name, array] : wrote) {
-    const std::string found = formats::difference(name, array, back, largest);
-    if (problem.empty()) problem = found;
-  }
-  tell_verified(options, {.tensors = wrote.size(), .largest_difference = largest}, record);
+  const std::string problem = compare_tensors(wrote, back, largest);
+  tell_verified(options, {.tensors = wrote.size(), .largest_difference = largest, .outputs = outputs}, record);
   if (problem.empty()) return;
   unlink(path.c_str());
   throw Error(Exit::kFailure, path, "what was read back is not what was written: " + problem);
 }
 
-namespace formats {
-
-void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, Json step, core::Record& record) {
+void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, io::Json step, core::Record& record) {
   io::add_provenance(checkpoint, std::move(step), options.common.reproducible);
   io::save(checkpoint, options.output, {.overwrite = options.common.force, .reproducible = options.common.reproducible});
   record.output("model", checkpoint.path, checkpoint.digest);
   if (options.output != "-") verify_written(options, checkpoint.tensors, record);
 }
+
+namespace formats {
 
 void write_file(const ConvertCommand& options, const io::TensorFile& file, const std::string& digest, core::Record& record) {
   io::write_tensors(options.output, file, options.common.force);
@@ -220,14 +282,13 @@ void from_tensor_file(const ConvertCommand& options, core::Record& record) {
     if (!options.common.dry_run) write_file(options, file, "", record);
     return;
   }
-  const std::string parent = own && file.metadata.count(kDigestKey) ? file.metadata.at(kDigestKey) : "";
-  io::Checkpoint checkpoint = own ? from_own(file, input) : from_foreign(options, std::move(file), input, record);
+  bool same = false;
+  io::Checkpoint checkpoint = own ? from_own(file, input, same) : from_foreign(options, std::move(file), input, record);
   if (options.common.dry_run) return;
   Json step = {{"parents", Json::array()}, {"weights", {{"file", std::filesystem::path(input).filename().string()}, {"sha256", digest}}}};
   if (own) {
-    const bool same = io::root_digest(checkpoint) == parent;
     record["same_model"] = same;  // false: the file was changed since it was written
-    if (same) step["parents"].push_back(parent);
+    if (same) step["parents"].push_back(file.metadata.at(kDigestKey));
   }
   write_checkpoint(options, checkpoint, std::move(step), record);
 }

@@ -37,12 +37,14 @@ void report(std::vector<Error>& errors, const std::string& where, const std::vec
 }
 
 /// A name that stays in its folder.
-bool is_plain(const std::string& name) { return !name.empty() && name != "." && name != ".." && name.find_first_of(std::string("/\\\0", 3)) == std::string::npos; }
+bool is_plain(const std::string& name) {
+  return !name.empty() && name != "." && name != ".." && name.find_first_of(std::string("/\\\0", 3)) == std::string::npos;
+}
 
-TensorFile read_one(const std::string& path, WeightFile& file) {
+TensorFile read_one(const std::string& path, WeightFile& file, bool sums) {
   const Bytes bytes = map_file(path);
-  file.sha256 = sha256(bytes.data, bytes.size);
-  return path.ends_with(".safetensors") ? parse_safetensors(bytes, path) : parse_pth(bytes, path);
+  if (sums) file.sha256 = sha256(bytes.data, bytes.size);
+  return path.ends_with(".safetensors") ? parse_safetensors(bytes, path, sums) : parse_pth(bytes, path, sums);
 }
 
 /// {shard: names of its tensors}.
@@ -61,7 +63,7 @@ std::map<std::string, std::set<std::string>> read_index(const std::string& path)
   return shards;
 }
 
-FolderWeights read_shards(const std::string& folder, const std::string& index) {
+FolderWeights read_shards(const std::string& folder, const std::string& index, bool sums) {
   const std::string extension = index.starts_with("pytorch") ? ".bin" : ".safetensors";
   const auto shards = read_index(folder + "/" + index);
   std::vector<Error> errors;
@@ -75,7 +77,7 @@ FolderWeights read_shards(const std::string& folder, const std::string& index) {
   for (const auto& [name, expected] : shards) {
     const std::string path = folder + "/" + name;
     WeightFile file{name, ""};
-    TensorFile held = read_one(path, file);
+    TensorFile held = read_one(path, file, sums);
     std::vector<std::string> missing, more;
     for (const std::string& tensor : expected)
       if (!held.tensors.count(tensor)) missing.push_back(tensor);
@@ -173,14 +175,14 @@ Json read_json(const std::string& path, std::int64_t cap) {
   return json;
 }
 
-FolderWeights read_folder_weights(const std::string& folder) {
+FolderWeights read_folder_weights(const std::string& folder, bool sums) {
   for (const char* name : {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"}) {
     const std::string path = folder + "/" + name;
     if (!exists(path)) continue;
-    if (path.ends_with(".json")) return read_shards(folder, name);
+    if (path.ends_with(".json")) return read_shards(folder, name, sums);
     FolderWeights weights;
     weights.files.push_back({name, ""});
-    weights.tensors = read_one(path, weights.files.front()).tensors;
+    weights.tensors = read_one(path, weights.files.front(), sums).tensors;
     return weights;
   }
   throw Error(Exit::kInput, folder, "has no weights: neither model.safetensors nor pytorch_model.bin, nor an index of shards");

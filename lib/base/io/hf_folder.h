@@ -29,8 +29,8 @@ struct FolderWeights {
 /// the order in which from_pretrained looks. An index maps every tensor to the shard that holds it.
 /// Throws ds::Error or ds::ErrorList(kInput): no weights, an index that is none, a shard that is missing or whose name is no plain file name (so
 /// that it cannot lead out of the folder), a tensor that is not where the index says or that the index does not name, and what read_tensors
-/// refuses.
-FolderWeights read_folder_weights(const std::string& folder);
+/// refuses. Without `sums` no digest is computed, nor the checksums that a format has: the tensors' pages are not touched.
+FolderWeights read_folder_weights(const std::string& folder, bool sums = true);
 
 /// Writes tensors as <stem>.safetensors, or as <stem>-00001-of-00003.safetensors ... and an index where they have more than `shard_bytes`: in the
 /// order of their names, a shard as full as it gets; a tensor that is larger has one for itself. Metadata {"format": "pt"}, which from_pretrained
