@@ -10,8 +10,14 @@
 namespace ds::graph {
 
 const TensorSpec* Graph::find_tensor(const std::string& name) const {
-  for (const TensorSpec& spec : tensors) {
-    if (spec.name == name) return &spec;
+  // Slots are asked for in the order of the table, pass after pass: the search goes on where the last one of this thread ended.
+  thread_local std::size_t last = 0;
+  const std::size_t n = tensors.size(), start = last < n ? last : 0;
+  for (std::size_t k = 0; k < n; ++k) {
+    const std::size_t i = start + k < n ? start + k : start + k - n;
+    if (tensors[i].name != name) continue;
+    last = i;
+    return &tensors[i];
   }
   return nullptr;
 }
