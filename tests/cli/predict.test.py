@@ -1,4 +1,4 @@
-"""ds-predict: the same as ds-eval on the same pictures, its lines, pipes that stream, files, int8, and inputs that cannot be read."""
+"""ds-predict: the same as ds-eval on the same pictures, texts and rows, its lines, pipes that stream, files, int8, and inputs that cannot be read."""
 import csv
 import json
 import os
@@ -251,7 +251,25 @@ def test_a_table_is_data_and_its_columns_are_known_by_name(folder):
     refused(run("ds-eval", net, "--data", strange, *SMALL, expect=3), 'takes columns ["a","b"]', 'has ["a","z"]')
     run("ds-quantize", net, "-o", f"{folder}/int8.h5", *SMALL)
     run("ds-report", net, f"{folder}/int8.h5", "-o", f"{folder}/r.html", "-q")
-    refused(run("ds-predict", net, digits(folder)[0], *SMALL, expect=3), 'kind "table", expected "image"')
+    # Rows of any file that has the columns: the target may be absent, others are not looked at, and the order is another.
+    plain = lines(run("ds-predict", net, f"{folder}/t.csv", *SMALL))
+    names = [f"{folder}/t.csv:{i + 2}" for i in range(200)]
+    check([line["input"] for line in plain] == names, plain[:2])
+    truth = [row["class"] for row in csv.DictReader(open(f"{folder}/t.csv"))]
+    right = sum(line["labels"][0] == label for line, label in zip(plain, truth)) / 200
+    all_splits = [(found["metrics"] if split == "test" else run("ds-eval", net, "--split", split, "--format", "json", *SMALL).record["metrics"])
+                  for split in ("train", "val", "test")]
+    counted = sum(m[f"{split}_top1"] * m[f"{split}_n"] for m, split in zip(all_splits, ("train", "val", "test"))) / 200
+    check(abs(right - counted) < 1e-9, right, counted)
+    other = lines(run("ds-predict", net, table(f"{folder}/p.csv", ["c", "b", "a"]), "-b", 7, *SMALL))
+    check([line["labels"] for line in other] == [line["labels"] for line in plain], other[:2])
+    piped = run("ds-predict", net, "-", *SMALL, stdin=b'a,b\r\n1,2\r\n\r\n"3", 4\r\n1\r\nx,2\r\n1,nan\r\n', expect=3)
+    found = lines(piped)
+    check([line["input"] for line in found] == [f"stdin:{i}" for i in (2, 4, 5, 6, 7)] and all("labels" in line for line in found[:2]), found)
+    check("1 fields, expected 2" in found[2]["error"] and "'x', expected a finite number" in found[3]["error"] and "'nan'" in found[4]["error"], found)
+    refused(piped, "stdin:5: 1 fields")
+    refused(run("ds-predict", net, f"{folder}/s.csv", *SMALL, expect=3), "s.csv: its first line has no column 'b'")
+    refused(run("ds-predict", net, f"{folder}/none.csv", *SMALL, expect=3), "none.csv: no such file")
 
 
 def test_models_that_do_not_fit(folder):

@@ -10,14 +10,15 @@ namespace ds::commands {
 void PredictCommand::fields(core::Fields& f) {
   f.add({.name = "model", .doc = "checkpoint that predicts, or - for stdin", .value_name = "MODEL", .flag_only = true, .positional = true,
          .required = true, .path = true}, model);
-  f.add({.name = "inputs", .doc = "pictures, JPEG or PNG; - for stdin with a path a line", .value_name = "INPUT", .flag_only = true,
-         .positional = true, .required = true, .path = true}, inputs);
+  f.add({.name = "inputs", .doc = "pictures, JPEG or PNG; for a model of texts or tables files with one a line; - for stdin",
+         .value_name = "INPUT", .flag_only = true, .positional = true, .required = true, .path = true}, inputs);
   f.add({.name = "output", .doc = "file for the lines, written when all are there; - is stdout, line by line", .letter = 'o', .value_name = "FILE",
          .flag_only = true, .path = true}, output);
   f.add({.name = "batch_size", .doc = "most inputs a batch; one that waits for stdin is predicted as it is", .min = 1, .max = 65536,
          .unit = "inputs", .alias = "batch-size", .letter = 'b'}, batch_size);
   f.add({.name = "top", .doc = "labels an input, the likeliest first", .min = 1, .max = 1e6}, top);
   f.add({.name = "raw", .doc = "print the model's output instead of labels and scores"}, raw);
+  f.add({.name = "jsonl", .doc = "lines of texts are JSON objects with \"text\" and perhaps \"pair\", as in files whose name ends so"}, jsonl);
   common.fields(f);
 }
 

@@ -1,10 +1,21 @@
 #include "base/io/csv.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 
 #include "base/core/error.h"
 
 namespace ds::io {
+
+std::optional<double> csv_number(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t+"), end = text.find_last_not_of(" \t");
+  if (begin == std::string_view::npos) return {};
+  double value = 0;
+  const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end + 1, value);
+  if (error != std::errc() || stop != text.data() + end + 1 || !std::isfinite(static_cast<float>(value))) return {};
+  return value;
+}
 
 CsvReader::CsvReader(std::string_view text, std::string name) : text_(text), name_(std::move(name)) {
   if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;

@@ -1,11 +1,15 @@
 // Comma-separated values as RFC 4180 has them.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace ds::io {
+
+/// A decimal number that is finite in float32. Unlike in YAML, leading zeros, a plus and spaces about it are common in tables, and "nan" is a hole.
+std::optional<double> csv_number(std::string_view text);
 
 /// Reads record after record. Fields may be quoted ("a, ""b"""), lines end in LF or CR LF, blank lines and a byte order mark are skipped.
 class CsvReader {
