@@ -22,11 +22,16 @@ struct Format {
   void (*write)(const std::string&, const TensorFile&, bool);
 };
 
+void refuse_script(const std::string& path, const TensorFile&, bool) {
+  throw Error(Exit::kUsage, path, "TorchScript is made of a model, not of tensors alone", "convert them to a checkpoint first");
+}
+
 constexpr Format kFormats[] = {{".safetensors", TensorFormat::kSafetensors, parse_safetensors, write_safetensors},
                                {".npz", TensorFormat::kNpz, parse_npz, write_npz},
                                {".npy", TensorFormat::kNpy, parse_npy, write_npy},
                                {".pth", TensorFormat::kPth, parse_pth, write_pth},
-                               {".pt", TensorFormat::kPth, parse_pth, write_pth}};
+                               {".pt", TensorFormat::kPth, parse_pth, write_pth},
+                               {".ts", TensorFormat::kScript, parse_pth, refuse_script}};
 
 const Format* format_of(const std::string& path) {
   const std::string extension = std::filesystem::path(path).extension().string();

@@ -1,4 +1,4 @@
-// Named tensors in the file formats of other programs: safetensors, NumPy's .npz and .npy, torch's .pth and .pt.
+// Named tensors in the file formats of other programs: safetensors, NumPy's .npz and .npy, torch's .pth, .pt and .ts.
 #pragma once
 #include <map>
 #include <string>
@@ -15,9 +15,10 @@ struct TensorFile {
   std::map<std::string, std::string> metadata;  ///< texts beside the tensors, UTF-8
 };
 
-enum class TensorFormat { kNone, kSafetensors, kNpz, kNpy, kPth };
+enum class TensorFormat { kNone, kSafetensors, kNpz, kNpy, kPth, kScript };
 
-/// By the extension: .safetensors, .npz, .npy, .pth, .pt. kNone for any other.
+/// By the extension: .safetensors, .npz, .npy, .pth, .pt, .ts. kNone for any other. torch's are told apart by what is in them when they are
+/// read; .pth and .pt are written as state dicts, .ts is TorchScript, which the engine writes (engine/exec/torchscript.h).
 TensorFormat tensor_format(const std::string& path);
 /// The extensions, for messages: ".safetensors, .npz ...".
 std::string tensor_extensions();

@@ -1,5 +1,6 @@
 #include "engine/exec/nhwc.h"
 
+#include <ATen/TracerMode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -154,6 +155,7 @@ struct MaxPool2x2 : torch::autograd::Function<MaxPool2x2> {
 }  // namespace
 
 bool is_nhwc(const at::Tensor& x) {
+  if (at::tracer::impl::is_dispatch_enabled()) return false;  // a trace sees ATen's ops alone
   return x.dim() == 4 && x.scalar_type() == at::kFloat && x.is_cpu() && x.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
 

@@ -6,7 +6,7 @@
 
 namespace ds::exec {
 
-/// True where the kernels below apply: CPU, float32, [N, C, H, W] channels-last.
+/// True where the kernels below apply: CPU, float32, [N, C, H, W] channels-last, and not while TorchScript's tracer looks on.
 bool is_nhwc(const at::Tensor& x);
 
 /// Batch normalisation by the batch's own statistics (Ioffe & Szegedy 2015), then ReLU where `relu`.

@@ -1,8 +1,10 @@
 // rope, relative_bias, last_token
+#include <ATen/TracerMode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/index_select.h>
 
 #include "base/graph/positions.h"
 #include "engine/exec/kernel.h"
@@ -27,7 +29,8 @@ class Rope final : public Kernel {
 
  private:
   void grow(std::int64_t positions, const at::TensorOptions& options) {
-    if (cos_.defined() && cos_.size(0) >= positions && cos_.dtype() == options.dtype()) return;
+    // A trace must see the table being made: its length is a size that stays open.
+    if (cos_.defined() && cos_.size(0) >= positions && cos_.dtype() == options.dtype() && !at::tracer::impl::is_dispatch_enabled()) return;
     const at::Tensor frequencies = at::from_blob(frequencies_.data(), {std::int64_t(frequencies_.size())}, at::kDouble);
     const at::Tensor angles = at::arange(positions, at::kDouble).unsqueeze(1).mul(frequencies).unsqueeze(1);
     cos_ = angles.cos().to(options);
@@ -41,27 +44,29 @@ class Rope final : public Kernel {
 
 class RelativeBias final : public Kernel {
  public:
-  explicit RelativeBias(const graph::NodeView& v)
-      : buckets_(v.i("buckets")), max_distance_(v.i("max_distance")), bidirectional_(v.b("bidirectional")) {}
+  explicit RelativeBias(const graph::NodeView& v) : most_(v.i("max_distance")) {
+    std::vector<std::int64_t> buckets;
+    for (std::int64_t distance = -most_; distance <= most_; ++distance)
+      buckets.push_back(graph::relative_bucket(distance, v.i("buckets"), most_, v.b("bidirectional")));
+    buckets_ = at::from_blob(buckets.data(), {std::int64_t(buckets.size())}, at::kLong).clone();
+  }
 
   void run(StepArgs& a) override {
     const std::int64_t queries = a.in(0).size(1), keys = a.in(1).size(1);
-    if (!rows_.defined() || rows_.size(0) != queries || rows_.size(1) != keys) find_rows(queries, keys);
+    const bool traced = at::tracer::impl::is_dispatch_enabled();
+    if (traced || !rows_.defined() || rows_.size(0) != queries || rows_.size(1) != keys) find_rows(queries, keys);
     a.out(at::embedding(a.slot(0), rows_).permute({2, 0, 1}).unsqueeze(0));  // [S, T, heads] -> [1, heads, S, T]
   }
 
  private:
   void find_rows(std::int64_t queries, std::int64_t keys) {
-    std::vector<std::int64_t> rows;
-    rows.reserve(std::size_t(queries * keys));
-    for (std::int64_t q = 0; q < queries; ++q)
-      for (std::int64_t k = 0; k < keys; ++k) rows.push_back(graph::relative_bucket(k - q, buckets_, max_distance_, bidirectional_));
-    rows_ = at::from_blob(rows.data(), {queries, keys}, at::kLong).clone();
+    const at::Tensor distance = at::arange(keys, at::kLong).unsqueeze(0).sub(at::arange(queries, at::kLong).unsqueeze(1));
+    rows_ = at::index_select(buckets_, 0, distance.clamp(-most_, most_).add(most_).flatten()).reshape({queries, keys});
   }
 
-  std::int64_t buckets_, max_distance_;
-  bool bidirectional_;
-  at::Tensor rows_;  ///< int64 [S, T], kept from call to call
+  std::int64_t most_;
+  at::Tensor buckets_;  ///< int64 [2 * most + 1], by the distance of key and query; beyond they are as at its ends
+  at::Tensor rows_;     ///< int64 [S, T], kept from call to call
 };
 
 std::unique_ptr<Kernel> rope(const BindContext& c) { return std::make_unique<Rope>(c.view); }
