@@ -129,7 +129,9 @@ void drop_unread(const Source& source, const models::HfNet& net, const graph::Gr
     ignored.push_back(name);
     tensors.erase(name);
   };
+  const bool ties = source.config.value("tie_word_embeddings", Json(true)) != false;
   for (const models::HfTie& tie : net.family->tied) {
+    if (ties && graph.find_tensor(tie.copy) && !tensors.count(tie.copy) && tensors.count(tie.of)) tensors[tie.copy] = tensors[tie.of];
     if (!tensors.count(tie.copy) || graph.find_tensor(tie.copy) || !graph.find_tensor(tie.of)) continue;
     if (!tensors.count(tie.of)) {
       tensors[tie.of] = tensors[tie.copy];

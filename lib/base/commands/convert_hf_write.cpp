@@ -56,7 +56,9 @@ Target target_of(const io::Checkpoint& checkpoint, const graph::Graph& graph) {
   if (built) target.config = models::write_hf_config(graph, target.class_name, target.task);
   const Json options = graph.meta.value("options", Json::object());
   if (!target.config.is_null()) {
-    target.library = options.value("head", "") == "embedding" ? "sentence-transformers" : "transformers";
+    // A plain encoder has its pooler; one of sentences is called so by its modules, which say how it makes one embedding.
+    const bool plain = options.value("pooler", false) && !options.value("normalize", false);
+    target.library = options.value("head", "") == "embedding" && !plain ? "sentence-transformers" : "transformers";
     if (target.library == "sentence-transformers") target.task = "sentence-similarity";
     if (checkpoint.labels.is_array()) add_labels(target.config, checkpoint.labels);
     else if (target.task.ends_with("classification")) target.config["num_labels"] = options.value("num_classes", std::int64_t{0});

@@ -100,12 +100,16 @@ void read_t5(const Json& config, Json& options, const std::string& where) {
   if (kind != "relu" && kind != "gated-gelu")
     throw Error(Exit::kInput, where, fmt::format("'feed_forward_proj' is {}, expected \"relu\" or \"gated-gelu\"", kind.dump()));
   options["gated"] = kind == "gated-gelu";
+  // Version 1.1 neither shares the output layer's weights nor scales what goes into it. transformers 5 says the latter apart and always `ties`: it
+  // leaves out an output layer that happens to be the embedding.
+  options["tie_weights"] = given(config, "scale_decoder_outputs", options["tie_weights"]);
 }
 
 void write_t5(const Json& options, Json& config) {
   const std::int64_t decoder = options.value("decoder_depth", std::int64_t{0});
   config["num_decoder_layers"] = decoder > 0 ? Json(decoder) : options["depth"];
   config["feed_forward_proj"] = options.value("gated", false) ? "gated-gelu" : "relu";
+  config["scale_decoder_outputs"] = options.value("tie_weights", true);
   config["decoder_start_token_id"] = 0;
 }
 
