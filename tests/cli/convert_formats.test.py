@@ -214,6 +214,38 @@ def test_bad_calls(folder):
     check(sorted(os.listdir(folder)) == ["bad.txt", "four.txt", "m.h5"], os.listdir(folder))
 
 
+def test_torchscript(folder):
+    model, script, back, int8 = (os.path.join(folder, name) for name in ("model.h5", "m.ts", "back.h5", "int8.h5"))
+    run("ds-train", "--data", "digits", "--model", "cnn", "--model.width", 8, "--epochs", 1, "--threads", 1, "-q", "-o", model)
+    record = convert(model, "-o", script, "--threads", 1, "--atol", 1e-4)
+    verified = record["verified"]
+    check(verified["tensors"] == len(tensors(model)) and verified["largest_difference"] == 0 and 0 < verified["outputs"] < 1e-4, verified)
+    check(convert(script, "-o", back)["same_model"] is True)  # by the documents that went along
+    run("ds-convert", "--diff", model, back)
+    with zipfile.ZipFile(script) as archive:
+        check(archive.testzip() is None)
+        check(any(name.endswith("/constants.pkl") for name in archive.namelist()), archive.namelist())
+    os.remove(back)
+    held = sorted(os.listdir(folder))
+    fails(["ds-convert", model, "-o", os.path.join(folder, "gate.ts"), "--threads", 1, "--atol", 0], 5, "outputs differ by", "no output is left", folder=folder)
+    run("ds-quantize", model, "--threads", 1, "-q", "-o", int8)
+    fails(["ds-convert", int8, "-o", os.path.join(folder, "int8.ts")], 2, "has no form for int8 layers", ".onnx", folder=folder)
+    fails(["ds-convert", golden("cnn.safetensors"), "-o", os.path.join(folder, "w.ts")], 2, "is made of checkpoints", folder=folder)
+    convert(model, "-n", "-o", os.path.join(folder, "dry.ts"))
+    check(sorted(os.listdir(folder)) == sorted(held + ["int8.h5"]), os.listdir(folder))
+
+
+def test_weights_of_whole_models_and_torchscript(folder):
+    digests = [convert(golden(name), *CNN, "-o", os.path.join(folder, name + ".h5"))["outputs"][0]["digest"] for name in ("cnn.safetensors", "cnn_traced.pt")]
+    check(digests[0] == digests[1], digests)
+    vit = ["--arch", "vit_tiny", "--set", "model.dim=8", "--set", "model.heads=2", "--set", "model.depth=1", "--set", "model.mlp_dim=16", "--set", "model.patch_size=4"]
+    model = os.path.join(folder, "vit.h5")
+    options = convert(golden("vit.pth"), *vit, "-o", model)["model"]["options"]
+    check(options["num_classes"] == 5 and options["height"] == 8, options)
+    check({name: t["shape"] for name, t in tensors(model).items()} == {name: v["shape"] for name, v in read_safetensors(golden("vit.safetensors"))[0].items()
+                                                                        if name != "__metadata__"})
+
+
 class Evil:
     def __init__(self, mark):
         self.mark = mark
