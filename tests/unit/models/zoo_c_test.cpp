@@ -113,6 +113,18 @@ TEST_CASE("zoo c: channels of a Swin transformer go through windows, merged patc
     CHECK(stream[{"features.1.1.attn.qkv.weight", 1}] == std::vector<std::int64_t>{5});
     CHECK(stream[{"features.1.1.attn.proj.weight", 0}] == std::vector<std::int64_t>{5});
     CHECK(stream[{"features.2.reduction.weight", 1}] == std::vector<std::int64_t>{5, 101, 197, 293});  // four patches of 96
+    // Head 1 of 3 has features 32 to 63 of queries, keys and values, in every window, with its biases by distance.
+    const bool v2 = std::string(arch) == "swin_v2_t";
+    const std::string attn = "features.1.1.attn.", table = attn + (v2 ? "cpb_mlp.2.weight" : "relative_position_bias_table");
+    auto head = class_at(g, table, v2 ? 0 : 1, 1);
+    CHECK(!head.frozen);
+    std::vector<std::int64_t> rows;
+    for (const std::int64_t begin : {32, 128, 224})
+      for (std::int64_t i = 0; i < 32; ++i) rows.push_back(begin + i);
+    CHECK(head.members[{attn + "qkv.weight", 0}] == rows);
+    CHECK(head.members[{attn + "qkv.bias", 0}] == rows);
+    CHECK(head.members[{attn + "proj.weight", 1}] == std::vector<std::int64_t>(rows.begin(), rows.begin() + 32));
+    if (v2) CHECK(head.members[{attn + "logit_scale", 0}] == std::vector<std::int64_t>{1});
   }
 }
 
