@@ -6,8 +6,11 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
+
+#include "base/core/error.h"
 
 namespace ds::exec {
 
@@ -64,5 +67,49 @@ float int8_multiplier(double x_scale, double weight_scale, double y_scale) { ret
 at::Tensor fake_quantize(const at::Tensor& x, double scale, std::int64_t zero_point) { return FakeQuantize::apply(x, scale, zero_point); }
 
 at::Tensor fake_quantize_weight(const at::Tensor& weight) { return FakeQuantizeWeight::apply(weight); }
+
+namespace {
+
+double value_of(const std::string& name, double v) {
+  const auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  if (name == "silu") return v * sigmoid(v);
+  if (name == "sigmoid") return sigmoid(v);
+  if (name == "tanh") return std::tanh(v);
+  if (name == "hardsigmoid") return std::clamp(v + 3, 0.0, 6.0) / 6;
+  if (name == "hardswish") return v * std::clamp(v + 3, 0.0, 6.0) / 6;
+  if (name == "gelu") return 0.5 * v * std::erfc(-v * M_SQRT1_2);
+  if (name == "gelu_tanh") return 0.5 * v * (1 + std::tanh(0.5 * M_2_SQRTPI * M_SQRT2 * (v + 0.044715 * v * v * v)));
+  throw Error(Exit::kFailure, name, "is no function of the int8 layers");
+}
+
+}  // namespace
+
+Int8Activation int8_activation(const std::string& name, double y_scale, std::int64_t y_zero_point) {
+  const bool steep = name.starts_with("hard");
+  const bool bounded = name == "sigmoid" || name == "tanh" || name == "hardsigmoid";
+  Int8Activation table;
+  table.low = steep ? -3 : name.starts_with("gelu") ? -8 : -16;
+  const double high = bounded ? -double(table.low) : std::max(double(127 - y_zero_point) * y_scale, 0.0) + 1;
+  table.steps = static_cast<float>((Int8Activation::kEntries - 1) / (high - double(table.low)));
+  for (int k = 0; k < Int8Activation::kEntries; ++k) {
+    const double v = double(table.low) + k / double(table.steps);
+    const double q = std::nearbyint(value_of(name, v) / y_scale) + double(y_zero_point);
+    table.codes[static_cast<std::size_t>(k)] = static_cast<std::uint8_t>(std::clamp(q, 0.0, 127.0));
+  }
+  return table;
+}
+
+void Int8Activation::apply(const float* v, std::int64_t n, std::uint8_t* y) const {
+  constexpr std::int64_t kBlock = 64;
+  std::int32_t index[kBlock];
+  for (std::int64_t at = 0; at < n; at += kBlock) {
+    const std::int64_t m = std::min(kBlock, n - at);
+    for (std::int64_t i = 0; i < m; ++i) {
+      const float k = (v[at + i] - low) * steps, lower = k > 0 ? k : 0, held = lower < kEntries - 1 ? lower : kEntries - 1;
+      index[i] = static_cast<std::int32_t>(std::lrintf(held));
+    }
+    for (std::int64_t i = 0; i < m; ++i) y[at + i] = codes[static_cast<std::size_t>(index[i])];
+  }
+}
 
 }  // namespace ds::exec

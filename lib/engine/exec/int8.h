@@ -3,7 +3,9 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
+#include <string>
 
 namespace ds::exec {
 
@@ -19,5 +21,20 @@ at::Tensor fake_quantize(const at::Tensor& x, double scale, std::int64_t zero_po
 /// passes, since no weight is clamped.
 /// @param weight [out, ...] float
 at::Tensor fake_quantize_weight(const at::Tensor& weight);
+
+/// A function of one element that a layer is followed by, as a table: no value between them is rounded to 7 bits.
+/// With v = float(accumulator) * multiplier, multiplier = float32(x_scale * weight_scale):
+/// k = clamp(round half to even((v - low) * steps), 0, 4095), float32 operations; the result is codes[k] =
+/// clamp(round(f(low + k / steps) / y_scale) + y_zero_point, 0, 127), worked out in float64. Below `low` f is flat, and beyond the table flat or
+/// above what the codes can hold.
+struct Int8Activation {
+  static constexpr int kEntries = 4096;
+  float low = 0, steps = 1;
+  std::array<std::uint8_t, kEntries> codes{};
+  /// n values to codes.
+  void apply(const float* v, std::int64_t n, std::uint8_t* y) const;
+};
+/// @param name as the attribute `activation` of qconv2d and qlinear has it, not "none"
+Int8Activation int8_activation(const std::string& name, double y_scale, std::int64_t y_zero_point);
 
 }  // namespace ds::exec

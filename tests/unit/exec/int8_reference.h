@@ -79,6 +79,20 @@ inline std::uint8_t add(const Int8Add& p, std::int64_t i) {
   return requantize(a + b, p.y_zero, p.low);
 }
 
+/// Of codes a and b: ratio = a_scale * b_scale / y_scale.
+inline std::uint8_t mul(int a, int a_zero, int b, int b_zero, float ratio, int y_zero) {
+  return requantize(float((a - a_zero) * (b - b_zero)) * ratio, y_zero, 0);
+}
+
+/// A layer's value through the table of a function f: v is float(accumulator) * multiplier.
+template <class F>
+std::uint8_t look_up(float v, float low, float steps, F f, double y_scale, int y_zero) {
+  const float at = (v - low) * steps;
+  const double k = std::nearbyint(double(at < 0 ? 0 : at > 4095 ? 4095 : at));
+  const double q = std::nearbyint(f(double(low) + k / double(steps)) / y_scale) + y_zero;
+  return std::uint8_t(q < 0 ? 0 : q > 127 ? 127 : q);
+}
+
 inline std::uint8_t quantize(float x, float scale, std::int32_t zero) { return std::isnan(x) ? 127 : requantize(x / scale, zero, 0); }
 
 }  // namespace ds::test::int8

@@ -304,3 +304,83 @@ TEST_CASE("exec: int8 maximum pooling that rounds up is the float one of the sam
     CHECK(outputs[0].equal(outputs[1]));
   }
 }
+
+TEST_CASE("exec: the product of codes is the reference's, with a gate spread over pixels or the same shape") {
+  for (const std::vector<std::int64_t>& gate : {std::vector<std::int64_t>{2, 5, 1, 1}, {2, 5, 3, 4}}) {
+    Builder b;
+    const Json a_scale = {{"scale", 0.03}, {"zero_point", 20}}, b_scale = {{"scale", 0.01}, {"zero_point", 3}};
+    const Value a = b.node("quantize", "a", {b.input("image", graph::DType::kF32, {Dim::symbol("N"), 5, 3, 4})}, a_scale);
+    const Value g = b.node("quantize", "g", {b.input("gate", graph::DType::kF32, {Dim::symbol("N"), 5, gate[2], gate[3]})}, b_scale);
+    b.output("a", a);
+    b.output("g", g);
+    b.output("y", b.node("qmul", "y", {a, g}, {{"a_scale", 0.03}, {"a_zero_point", 20}, {"b_scale", 0.01}, {"b_zero_point", 3}, {"y_scale", 0.02}, {"y_zero_point", 40}}));
+    exec::Model model = exec::make_model(b.finish(), 1);
+    const auto out = exec::Executor(model).run({uniform({2, 5, 3, 4}, -1, 4, 5), uniform(gate, -0.1, 1.3, 6)}, {});
+    const at::Tensor codes_a = out[0].contiguous(), codes_g = out[1].expand({2, 5, 3, 4}).contiguous(), y = out[2].contiguous();
+    std::set<int> seen;
+    for (std::int64_t i = 0; i < y.numel(); ++i) {
+      CHECK(y.const_data_ptr<std::uint8_t>()[i] == test::int8::mul(codes_a.const_data_ptr<std::uint8_t>()[i], 20, codes_g.const_data_ptr<std::uint8_t>()[i], 3,
+                                                                   float(0.03 * 0.01 / 0.02), 40));
+      seen.insert(y.const_data_ptr<std::uint8_t>()[i]);
+    }
+    CHECK(seen.size() > 10);
+  }
+}
+
+TEST_CASE("exec: layers with a function behind them: the reference's table, near the float function, and its fake-quantized twin") {
+  struct Function {
+    const char* name;
+    double (*f)(double);
+    float low, high;  ///< of the table; high 0: a unit beyond what the codes can hold
+  };
+  const Function functions[] = {{"silu", [](double v) { return v / (1 + std::exp(-v)); }, -16, 0},
+                                {"sigmoid", [](double v) { return 1 / (1 + std::exp(-v)); }, -16, 16},
+                                {"tanh", [](double v) { return std::tanh(v); }, -16, 16},
+                                {"hardsigmoid", [](double v) { return std::min(std::max(v + 3, 0.0), 6.0) / 6; }, -3, 3},
+                                {"hardswish", [](double v) { return v * std::min(std::max(v + 3, 0.0), 6.0) / 6; }, -3, 0},
+                                {"gelu", [](double v) { return 0.5 * v * std::erfc(-v * M_SQRT1_2); }, -8, 0},
+                                {"gelu_tanh", [](double v) { return 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v))); }, -8, 0}};
+  for (const Function& function : functions) {
+    CAPTURE(function.name);
+    Builder b;
+    const Value x = b.node("quantize", "x", {b.input("image", graph::DType::kF32, {Dim::symbol("N"), 3, 9, 7})}, {{"scale", 0.05}, {"zero_point", 60}});
+    Json plain = scales(conv_attrs(5, 3, 1, 1, false), 0.05, 60, 0.04, 20), with = plain;
+    plain["dequantize"] = true, with["activation"] = function.name;
+    b.output("v", b.node("qconv2d", "v", {x}, plain));
+    b.output("y", b.node("qconv2d", "y", {x}, with));
+    exec::Model model = exec::make_model(b.finish(), 3);
+    for (const char* name : {"v", "y"}) {
+      at::Tensor &w = model.tensors.at(std::string(name) + ".weight"), &s = model.tensors.at(std::string(name) + ".weight_scale");
+      for (std::int64_t i = 0; i < w.numel(); ++i) w.mutable_data_ptr<std::int8_t>()[i] = std::int8_t((i * 37) % 255 - 127);
+      s.fill_(0.003f);
+    }
+    const auto out = exec::Executor(model).run({uniform({3, 3, 9, 7}, -3, 3, 8)}, {});
+    const at::Tensor v = out[0].contiguous(), y = out[1].contiguous();
+    const double high = function.high > 0 ? double(function.high) : 107 * 0.04 + 1;
+    const auto steps = float(4095 / (high - double(function.low)));
+    std::set<int> seen;
+    for (std::int64_t i = 0; i < y.numel(); ++i) {
+      const float value = v.const_data_ptr<float>()[i];
+      const std::uint8_t code = y.const_data_ptr<std::uint8_t>()[i];
+      CHECK(code == test::int8::look_up(value, function.low, steps, function.f, 0.04, 20));
+      const double held = std::min(std::max(function.f(double(value)), -0.8), 4.28);
+      CHECK(std::abs((int(code) - 20) * 0.04 - held) < 0.02 + 0.006);
+      seen.insert(code);
+    }
+    CHECK(seen.size() > 8);
+  }
+}
+
+TEST_CASE("exec: an int8 linear layer on four axes works on the last one") {
+  Builder b;
+  const Value x = b.node("quantize", "x", {b.input("image", graph::DType::kF32, {Dim::symbol("N"), 3, 4, 5})}, {{"scale", 0.02}, {"zero_point", 60}});
+  b.output("four", b.node("qlinear", "l", {x}, {{"out_features", 6}, {"x_scale", 0.02}, {"x_zero_point", 60}, {"dequantize", true}}));
+  const Value flat = b.node("reshape", "flat", {x}, {{"shape", {0, 12, 5}}});
+  b.output("three", b.node("qlinear", "m", {flat}, {{"out_features", 6}, {"x_scale", 0.02}, {"x_zero_point", 60}, {"dequantize", true}},
+                           {{"weight", {"l.weight"}}, {"weight_scale", {"l.weight_scale"}}, {"bias", {"l.bias"}}}));
+  exec::Model model = exec::make_model(b.finish(), 1);
+  at::Tensor& w = model.tensors.at("l.weight");
+  for (std::int64_t i = 0; i < w.numel(); ++i) w.mutable_data_ptr<std::int8_t>()[i] = std::int8_t((i * 37) % 255 - 127);
+  const auto out = exec::Executor(model).run({uniform({2, 3, 4, 5}, -1, 1, 5)}, {});
+  CHECK(out[0].reshape({2, 12, 6}).equal(out[1]));
+}

@@ -26,6 +26,7 @@ inline Value sample(Builder& b, const Op& op) {
       {"embedding", {{"num_embeddings", 5}, {"dim", 4}}}, {"quantize", {{"scale", 0.1}}}, {"dequantize", {{"scale", 0.1}}},
       {"fake_quantize", {{"scale", 0.1}}}, {"qconv2d", {{"out_channels", 4}, {"kernel", {1, 1}}, {"x_scale", 0.1}}},
       {"qlinear", {{"out_features", 4}, {"x_scale", 0.1}}}, {"qadd", {{"a_scale", 0.1}, {"b_scale", 0.1}, {"y_scale", 0.1}}},
+      {"qmul", {{"a_scale", 0.1}, {"b_scale", 0.1}, {"y_scale", 0.1}}},
       {"position_ids", {{"padding_idx", 1}}},
       {"conv1d", {{"out_channels", 4}, {"kernel", 3}, {"padding", {1}}}}, {"lstm", {{"hidden", 4}}}, {"gru", {{"hidden", 4}}}, {"rope", {{"heads", 2}}},
       {"relative_bias", {{"heads", 2}, {"buckets", 8}, {"max_distance", 16}}}, {"scale", {{"factor", 0.5}}},

@@ -46,17 +46,29 @@ std::vector<SlotSpec> weight_slots(std::vector<std::int64_t> shape) {
           {.name = "bias", .optional = true, .shape = {out}, .dtype = DType::kI32, .init = {{"kind", "zeros"}}}};
 }
 
+/// A function of one element behind the layer, in the same rounding: see exec/int8.h.
+AttrSpec activation() {
+  return {.name = "activation", .type = AttrType::kString, .default_value = "none",
+          .choices = {"none", "silu", "hardswish", "hardsigmoid", "sigmoid", "gelu", "gelu_tanh", "tanh"}};
+}
+
+/// What the activation cuts values off at, 0 = nothing; the range of the codes has it already. For the way back to float.
+AttrSpec ceiling() { return {"ceiling", AttrType::kFloat, 0, 0, 6}; }
+
 std::vector<AttrSpec> weighted_attrs() {
   return {scale("x_"),     zero_point("x_"),
           scale("y_", 1),  zero_point("y_"),
           scale("residual_", 1), zero_point("residual_"),
-          {"relu", AttrType::kBool, false}, {"dequantize", AttrType::kBool, false}};
+          {"relu", AttrType::kBool, false}, {"dequantize", AttrType::kBool, false},
+          ceiling(), activation()};
 }
 
 /// The type of the result, and what its attributes allow.
 DType result_type(const NodeView& view) {
   const bool to_float = view.b("dequantize");
   if (to_float && view.inputs().size() > 1) view.fail("has a residual input and dequantize: expected one of them");
+  if (view.s("activation") != "none" && (to_float || view.b("relu") || view.inputs().size() > 1))
+    view.fail("has an activation and relu, dequantize or a residual input: expected one of them");
   return to_float ? DType::kF32 : DType::kU8;
 }
 
@@ -209,7 +221,7 @@ class QAdd : public Op {
   QAdd() {
     name = "qadd";
     summary = "sum of two uint8 values of one shape, each with its scale, and ReLU";
-    attrs = {scale("a_"), zero_point("a_"), scale("b_"), zero_point("b_"), scale("y_"), zero_point("y_"), {"relu", AttrType::kBool, false}};
+    attrs = {scale("a_"), zero_point("a_"), scale("b_"), zero_point("b_"), scale("y_"), zero_point("y_"), {"relu", AttrType::kBool, false}, ceiling()};
     min_inputs = max_inputs = 2;
   }
 
@@ -224,6 +236,38 @@ class QAdd : public Op {
     for (int axis = 0; axis < rank(rule.view()); ++axis) {
       const Atoms a = rule.input(0, axis), b = rule.input(1, axis);
       rule.unify(a, b);
+      if (!a.empty() || !b.empty()) rule.output(0, axis, a.empty() ? b : a);
+    }
+  }
+};
+
+class QMul : public Op {
+ public:
+  QMul() {
+    name = "qmul";
+    summary = "product of two uint8 values, each with its scale; the second may have size 1 where the first has not, as a gate of channels does";
+    attrs = {scale("a_"), zero_point("a_"), scale("b_"), zero_point("b_"), scale("y_"), zero_point("y_")};
+    min_inputs = max_inputs = 2;
+  }
+
+  std::vector<ValueType> infer(const NodeView& view) const override {
+    require_u8(view, 0);
+    require_u8(view, 1);
+    const ValueType &a = view.input(0), &b = view.input(1);
+    bool fits = a.dims.size() == b.dims.size();
+    for (std::size_t i = 0; fits && i < a.dims.size(); ++i) fits = a.dims[i] == b.dims[i] || b.dims[i] == Dim(1);
+    if (!fits) view.fail(fmt::format("{} is multiplied by {}, expected its shape or 1 on an axis", text(a), text(b)));
+    return {a};
+  }
+
+  Dim macs(const NodeView& view) const override { return product(view.input().dims, 0, view.input().dims.size()); }
+
+  void channels(ChannelRule& rule) const override {
+    for (int axis = 0; axis < rank(rule.view()); ++axis) {
+      const Atoms a = rule.input(0, axis), b = rule.input(1, axis);
+      const bool spread = rule.view().input(1).dims[static_cast<std::size_t>(axis)] == Dim(1) && a.size() != 1;
+      if (spread) rule.freeze(b, "is spread over an axis");
+      else rule.unify(a, b);
       if (!a.empty() || !b.empty()) rule.output(0, axis, a.empty() ? b : a);
     }
   }
@@ -317,6 +361,7 @@ const OpRegistrar fake_linear{std::unique_ptr<Op>(make_fake("linear", linear_att
 const OpRegistrar qconv2d{std::make_unique<QConv2d>()};
 const OpRegistrar qlinear{std::make_unique<QLinear>()};
 const OpRegistrar qadd{std::make_unique<QAdd>()};
+const OpRegistrar qmul{std::make_unique<QMul>()};
 const OpRegistrar qmax_pool2d{
     std::make_unique<QPool2d>("qmax_pool2d", "maximum of each window of uint8 [N, C, H, W]; the scale stays", false, false)};
 const OpRegistrar qavg_pool2d{

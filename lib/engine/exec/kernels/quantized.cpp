@@ -76,6 +76,10 @@ class Weighted final : public Kernel {
   explicit Weighted(const graph::NodeView& v)
       : name_(v.node().name), conv_(v.node().op == "qconv2d"), x_scale_(v.f("x_scale")), y_scale_(v.b("dequantize") ? 1 : v.f("y_scale")),
         relu_(v.b("relu")), to_float_(v.b("dequantize")) {
+    if (v.s("activation") != "none") {
+      activation_ = std::make_unique<Int8Activation>(int8_activation(v.s("activation"), y_scale_, v.i("y_zero_point")));
+      y_scale_ = 1;  // the table has it
+    }
     p_.x_zero = std::int32_t(v.i("x_zero_point"));
     p_.y_zero = std::int32_t(v.i("y_zero_point"));
     p_.low = relu_ ? p_.y_zero : 0;
@@ -93,7 +97,7 @@ class Weighted final : public Kernel {
 
   void run(StepArgs& a) override {
     pack(a.slot(0), a.slot(1), a.slot(2));
-    const at::Tensor x = in_order(a.in());
+    const at::Tensor x = conv_ ? in_order(a.in()) : a.in().contiguous();  // features of a linear layer are the last axis, of four axes too
     simd::Int8Conv p = p_;
     p.x = x.const_data_ptr<std::uint8_t>();
     p.out_channels = weight_.size(0);
@@ -125,9 +129,29 @@ class Weighted final : public Kernel {
   void multiply(const simd::Int8Conv& p) {
     const std::int64_t pixels = p.batch * p.out_height * p.out_width, depth = p.kernel_h * p.kernel_w * p.channels / p.groups;
     const std::int64_t bytes = simd::conv_scratch_bytes(p) / 64 * 64 + 64;
+    if (activation_) return multiply_and_look_up(p, pixels, depth, bytes);
     scratch_.resize(std::size_t(bytes * at::get_num_threads()));
     at::parallel_for(0, pixels, grain(depth * p.out_channels), [&](std::int64_t begin, std::int64_t end) {
       simd::run_conv(*simd::kernels().int8, p, packed_, begin, end, scratch_.data() + bytes * at::get_thread_num());
+    });
+  }
+
+  /// Some pixels at a time as floats, which stay in the cache, and from there as codes.
+  void multiply_and_look_up(const simd::Int8Conv& p, std::int64_t pixels, std::int64_t depth, std::int64_t bytes) {
+    const std::int64_t whole = bytes + simd::kTileRows * p.out_channels * std::int64_t(sizeof(float)) / 64 * 64 + 64;
+    scratch_.resize(std::size_t(whole * at::get_num_threads()));
+    at::parallel_for(0, pixels, grain(depth * p.out_channels), [&](std::int64_t begin, std::int64_t end) {
+      std::uint8_t* scratch = scratch_.data() + whole * at::get_thread_num();
+      auto* values = reinterpret_cast<float*>(scratch + bytes + (64 - reinterpret_cast<std::uintptr_t>(scratch + bytes) % 64) % 64);
+      for (std::int64_t at = begin; at < end; at += simd::kTileRows) {
+        const std::int64_t stop = std::min(end, at + simd::kTileRows);
+        simd::Int8Conv part = p;
+        part.y = nullptr;
+        // The kernel writes pixel i at y_float + i * out_channels.
+        part.y_float = reinterpret_cast<float*>(reinterpret_cast<std::uintptr_t>(values) - std::uintptr_t(at * p.out_channels) * sizeof(float));
+        simd::run_conv(*simd::kernels().int8, part, packed_, at, stop, scratch);
+        activation_->apply(values, (stop - at) * p.out_channels, p.y + at * p.out_channels);
+      }
     });
   }
 
@@ -159,6 +183,7 @@ class Weighted final : public Kernel {
   bool conv_;
   double x_scale_, y_scale_;
   bool relu_, to_float_;
+  std::unique_ptr<Int8Activation> activation_;
   simd::Int8Conv p_{};
   std::int64_t end_h_ = 0, end_w_ = 0;  ///< padding behind the last row and column
   simd::PackedConv packed_;
@@ -181,6 +206,27 @@ std::unique_ptr<Kernel> qadd(const BindContext& c) {
     at::Tensor y = empty_in_order(a.sizes(), at::kByte);
     add.a = a.const_data_ptr<std::uint8_t>(), add.b = b.const_data_ptr<std::uint8_t>(), add.y = y.mutable_data_ptr<std::uint8_t>();
     at::parallel_for(0, a.numel(), grain(1), [&](std::int64_t begin, std::int64_t end) { simd::kernels().int8->add(add, begin, end); });
+    args.out(std::move(y));
+  });
+}
+
+/// Bytes of a gate are those of a channel, or of as many elements in a row as it is spread over.
+std::unique_ptr<Kernel> qmul(const BindContext& c) {
+  const graph::NodeView& v = c.view;
+  const auto a_zero = std::int32_t(v.i("a_zero_point")), b_zero = std::int32_t(v.i("b_zero_point")), y_zero = std::int32_t(v.i("y_zero_point"));
+  const float ratio = float(v.f("a_scale") * v.f("b_scale") / v.f("y_scale"));
+  return kernel([=](StepArgs& args) {
+    const at::Tensor a = in_order(args.in(0)), b = in_order(args.in(1).expand_as(a));
+    at::Tensor y = empty_in_order(a.sizes(), at::kByte);
+    const auto *x = a.const_data_ptr<std::uint8_t>(), *g = b.const_data_ptr<std::uint8_t>();
+    auto* to = y.mutable_data_ptr<std::uint8_t>();
+    at::parallel_for(0, a.numel(), grain(1), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const float product = float((std::int32_t(x[i]) - a_zero) * (std::int32_t(g[i]) - b_zero)) * ratio;
+        const float shifted = float(y_zero) + std::nearbyintf(product), lower = shifted > 0 ? shifted : 0;
+        to[i] = std::uint8_t(lower < 127 ? lower : 127);
+      }
+    });
     args.out(std::move(y));
   });
 }
@@ -252,6 +298,7 @@ const core::Body<MakeKernel> bodies[] = {{"kernel", "quantize", quantize},
                                          {"kernel", "qconv2d", weighted},
                                          {"kernel", "qlinear", weighted},
                                          {"kernel", "qadd", qadd},
+                                         {"kernel", "qmul", qmul},
                                          {"kernel", "qmax_pool2d", qmax_pool2d},
                                          {"kernel", "qavg_pool2d", qavg_pool2d},
                                          {"kernel", "qglobal_avg_pool", qglobal_avg_pool},
