@@ -104,10 +104,16 @@ def test_config_file_and_other_data(folder):
     refused(quantize(folder, "--data", "mnist5k", name="none", expect=3), "1x28x28")
 
 
+def test_an_int8_model_anew(folder):
+    record = quantize(folder, "--observer", "min-max", source=quantized("cnn"), name="again").record
+    check(abs(record["metrics"]["val_top1"] - record["metrics"]["before_val_top1"]) < 0.03, record["metrics"])
+    check(all(row["from"] == row["to"] == "int8" for row in record["layers"]), record["layers"])
+    check(record["metrics"]["tensor_bytes"] == record["before"]["tensor_bytes"], record)
+
+
 def test_usage(folder):
     for flag, value in (("--bits", 4), ("--method", "dynamic"), ("--samples", 0), ("--batch-size", 0), ("--max-drop", 2)):
         refused(quantize(folder, flag, value, expect=2), flag, f"{value}")
-    refused(quantize(folder, source=quantized("cnn"), expect=3), "is int8 already", "ds-distill")
     refused(run("ds-quantize", trained("cnn"), expect=2), "is required")
     check(os.listdir(folder) == [], os.listdir(folder))
 

@@ -24,11 +24,13 @@ void BenchCommand::fields(core::Fields& f) {
          .path = true},
         output);
   f.add({.name = "data",
-         .doc = "data set for accuracy (its test split) and for the pictures that are timed; default: the first checkpoint's own",
+         .doc = "data set for accuracy (its test split) and for the samples that are timed; default: the first checkpoint's own, or random tokens",
          .alias = "data",
          .value_name = "SPEC"},
         data);
   f.add({.name = "batch", .doc = "batch sizes to measure", .min = 1, .max = 65536, .alias = "batch"}, batch);
+  f.add({.name = "length", .doc = "tokens a sequence to measure, of random ids; default: texts of the data", .min = 1, .max = 1 << 20, .alias = "length"},
+        length);
   f.add({.name = "bench_threads", .doc = "numbers of threads to measure; default: as --threads", .min = 1, .max = 1024, .alias = "bench-threads"},
         bench_threads);
   f.add({.name = "engine", .doc = "auto: eager for float models, int8 for int8 ones", .choices = {"auto", "eager", "int8"}, .alias = "engine"}, engine);

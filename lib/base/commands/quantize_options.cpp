@@ -7,7 +7,7 @@ namespace ds::commands {
 
 void QuantizeCommand::fields(core::Fields& f) {
   f.add({.name = "input",
-         .doc = "float checkpoint, or - for stdin",
+         .doc = "checkpoint to quantize, or - for stdin; an int8 one is quantized anew",
          .value_name = "MODEL",
          .flag_only = true,
          .positional = true,

@@ -10,6 +10,8 @@ namespace ds::commands {
 void DataOptions::fields(core::Fields& f) {
   f.add({.name = "name", .doc = "data set: mnist5k, digits, idx:DIR, cifar10:DIR ... (--list dataset)", .alias = "data", .value_name = "SPEC"}, name);
   f.add({.name = "augment", .doc = "changes of training images: affine, crop, flip", .alias = "augment", .value_name = "NAME"}, augment);
+  f.add({.name = "tokenizer", .doc = "tokenizer.json, vocab.txt or a folder with them, for texts; default: a byte is a token", .alias = "tokenizer",
+         .value_name = "FILE", .path = true}, tokenizer);
 }
 
 TrainCommand::TrainCommand() {
@@ -25,6 +27,8 @@ void TrainCommand::fields(core::Fields& f) {
   f.include(fit);
   f.add({.name = "init", .doc = "begin with graph and weights of this checkpoint; the group model is not read then", .value_name = "MODEL",
          .path = true}, init);
+  f.add({.name = "dequantize", .doc = "an int8 checkpoint of --init becomes its float twin; else it is trained with int8's rounding and stays int8",
+         .alias = "dequantize"}, dequantize);
   f.add({.name = "output", .doc = "checkpoint to write when the run is done, or -", .letter = 'o', .value_name = "FILE",
          .flag_only = true, .path = true}, output);
   f.add({.name = "run-dir", .doc = "folder of the run: args.yaml, metrics.csv, last.h5, best.h5", .value_name = "DIR",

@@ -8,6 +8,7 @@ namespace ds::commands {
 struct DataOptions : core::Options {
   std::string name;                     ///< SPEC; "" with --init: as the checkpoint says
   std::vector<std::string> augment;
+  std::string tokenizer;                ///< file or folder; "" = a byte is a token
   void fields(core::Fields& f) override;
 };
 
@@ -16,6 +17,7 @@ struct TrainCommand : core::CommandOptions {
   DataOptions data;
   FitOptions fit;
   std::string init, output, run_dir, resume = "no";
+  bool dequantize = false;              ///< an int8 --init becomes its float twin
   bool list_models = false;
   std::vector<std::string> patterns;  ///< of --list-models: as file names are matched; none = all
   TrainCommand();

@@ -11,12 +11,10 @@ namespace {
 
 constexpr std::int64_t kMostConfusion = 100;  ///< classes; a larger matrix is no reading matter
 
-void write_predictions(const std::string& path, const data::Split& split, const train::Evaluation& evaluation) {
+void write_predictions(const std::string& path, const train::Evaluation& evaluation) {
   std::string text = "id,label,prediction,confidence\n";
-  const std::int64_t* labels = split.labels.const_data_ptr<std::int64_t>();
   for (std::size_t i = 0; i < evaluation.predictions.size(); ++i)
-    text += fmt::format("{},{},{},{:.6f}\n", split.first_id + static_cast<std::int64_t>(i), labels[i], evaluation.predictions[i],
-                        evaluation.confidences[i]);
+    text += fmt::format("{},{},{},{:.6f}\n", evaluation.ids[i], evaluation.labels[i], evaluation.predictions[i], evaluation.confidences[i]);
   io::write_file(path, text);
 }
 
@@ -56,11 +54,11 @@ void run(const core::CommandOptions& base, core::Record& record) {
   Json metrics = evaluation.metrics(o.split);
   metrics.update(figures(opened.model.graph));
   record["metrics"] = metrics;
-  record["labels"] = data.labels;
+  if (!data.labels.empty()) record["labels"] = data.labels;
   if (data.num_classes <= kMostConfusion) record["confusion"] = evaluation.confusion;  // [label][prediction]
   check_gates(o, metrics);
   if (!o.predictions.empty()) {
-    write_predictions(o.predictions, split, evaluation);
+    write_predictions(o.predictions, evaluation);
     record["predictions"] = io::absolute(o.predictions);
   }
 }

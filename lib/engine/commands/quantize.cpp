@@ -12,16 +12,13 @@ namespace {
 void run(const core::CommandOptions& base, core::Record& record) {
   const auto& o = static_cast<const QuantizeCommand&>(base);
   Opened opened = open_model("model", o.input, record);
-  if (opened.model.is_quantized())
-    throw Error(Exit::kInput, o.input, "is int8 already", "train it on with ds-distill " + o.input + " --teacher FLOAT.h5, or quantize its float parent");
   const data::Dataset& data = open_data(opened, o.data);
   const compress::CalibrationOptions calibration{o.samples, o.batch_size, o.observer, o.skip};
   const Json& preprocessing = opened.checkpoint.preprocessing;
   Json report;
-  const exec::Model float_model = opened.model;
-  exec::Model int8 = compress::quantize_static(float_model, data, preprocessing, calibration, report);
+  exec::Model int8 = compress::quantize_static(opened.model, data, preprocessing, calibration, report);
   record["layers"] = report;
-  record["before"] = figures(float_model.graph);
+  record["before"] = figures(opened.model.graph);
   if (o.common.dry_run) {
     record["metrics"] = figures(int8.graph);
     return;

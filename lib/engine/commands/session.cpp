@@ -14,6 +14,7 @@
 #include "base/graph/passes.h"
 #include "engine/compress/quantizer.h"
 #include "engine/device.h"
+#include "engine/exec/random.h"
 
 namespace ds::commands {
 
@@ -42,6 +43,11 @@ Opened open_model(const std::string& name, const std::string& given, core::Recor
   record.input(name, opened.checkpoint.path, opened.checkpoint.digest);
   check_config(opened.checkpoint);
   opened.model = exec::model_from(opened.checkpoint);
+  const auto& inputs = opened.model.graph.inputs;
+  if (opened.checkpoint.preprocessing.is_null() && !inputs.empty() && inputs[0].type.dtype == graph::DType::kI64) {
+    Json& preprocessing = opened.checkpoint.preprocessing = {{"kind", "text"}, {"inputs", Json::array()}};
+    for (const graph::Input& input : inputs) preprocessing["inputs"].push_back(input.name);
+  }
   return opened;
 }
 
@@ -49,7 +55,7 @@ const data::Dataset& open_data(const Opened& opened, const std::string& spec) {
   std::string wanted = spec;
   if (wanted.empty() && opened.checkpoint.config.is_object()) wanted = opened.checkpoint.config.value(Json::json_pointer("/data/name"), "");
   if (wanted.empty()) throw Error(Exit::kUsage, "--data", "the checkpoint does not say which data it was trained on", "name a data set");
-  const data::Dataset& data = data::open_cached(wanted);
+  const data::Dataset& data = data::open_cached(wanted, opened.checkpoint.tokenizer);
   const std::string where = opened.given == "-" ? "stdin" : opened.given;
   train::check_fit(opened.model.graph, data, where);
   const Json::json_pointer columns("/columns");  // of a table: equal in number is not enough
@@ -77,7 +83,7 @@ namespace {
 
 constexpr std::size_t kMostWrong = 12;        ///< pictures in a checkpoint
 constexpr std::int64_t kMostSide = 64;        ///< pixels; larger ones are thinned
-constexpr std::int64_t kMostConfusion = 1000; ///< classes
+constexpr std::size_t kMostText = 160;        ///< bytes of a text
 
 /// One image [C,H,W] for people: at most 64 pixels a side, a byte a value; floats are stretched over their range.
 void add_picture(Json& entry, at::Tensor image) {
@@ -96,38 +102,43 @@ void add_picture(Json& entry, at::Tensor image) {
   entry["pixels"] = pixels;
 }
 
+/// The beginning of a text, in whole characters.
+std::string beginning(const std::string& text) {
+  std::size_t end = std::min(text.size(), kMostText);
+  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  std::string shown = text.substr(0, end);
+  std::replace(shown.begin(), shown.end(), '\0', ' ');  // between the texts of a pair
+  return shown + (end < text.size() ? " ..." : "");
+}
+
 Json evaluation_document(const train::Evaluation& evaluation, const data::Split& part, const std::string& split) {
   Json document = {{"split", split}, {"n", evaluation.n}, {"top1", evaluation.top1}, {"wrong", Json::array()}};
-  if (evaluation.classes <= kMostConfusion) document["confusion"] = evaluation.confusion;
-  const at::Tensor labels = part.labels.contiguous();
-  const std::int64_t* truth = labels.const_data_ptr<std::int64_t>();
+  if (!evaluation.confusion.empty()) document["confusion"] = evaluation.confusion;
   std::vector<std::size_t> wrong;
   for (std::size_t i = 0; i < evaluation.predictions.size(); ++i)
-    if (evaluation.predictions[i] != truth[i]) wrong.push_back(i);
+    if (evaluation.predictions[i] != evaluation.labels[i]) wrong.push_back(i);
   std::stable_sort(wrong.begin(), wrong.end(), [&](std::size_t a, std::size_t b) { return evaluation.confidences[a] > evaluation.confidences[b]; });
   wrong.resize(std::min(wrong.size(), kMostWrong));
   for (const std::size_t i : wrong) {
-    Json entry = {{"id", part.first_id + std::int64_t(i)}, {"label", truth[i]}, {"prediction", evaluation.predictions[i]},
+    const std::int64_t id = evaluation.ids[i], row = id - part.first_id;
+    Json entry = {{"id", id}, {"label", evaluation.labels[i]}, {"prediction", evaluation.predictions[i]},
                   {"confidence", std::round(1e4 * double(evaluation.confidences[i])) / 1e4}};
-    const at::Tensor image = part.images[std::int64_t(i)];
-    if (image.dim() == 3 && image.size(1) * image.size(2) > 1) add_picture(entry, image);
+    const at::Tensor image = part.images.defined() ? part.images[row] : at::Tensor();
+    if (image.defined() && image.dim() == 3 && image.size(1) * image.size(2) > 1) add_picture(entry, image);
+    if (!part.texts.empty() && part.labels.defined()) entry["text"] = beginning(part.texts[std::size_t(row)]);
     document["wrong"].push_back(std::move(entry));
   }
   return document;
 }
 
-/// Zeros of the graph's input for one sample; undefined where a dim is known neither to the graph nor to the preprocessing.
-at::Tensor one_sample(const graph::Graph& graph, const Json& preprocessing) {
-  if (graph.inputs.size() != 1 || graph.inputs[0].type.dtype != graph::DType::kF32) return {};
-  const auto& dims = graph.inputs[0].type.dims;
-  const Json shape = preprocessing.is_object() ? preprocessing.value("shape", Json::array()) : Json::array();
-  std::vector<std::int64_t> sizes = {1};
-  for (std::size_t i = 1; i < dims.size(); ++i) {
-    if (!dims[i].is_known() && i > shape.size()) return {};
-    sizes.push_back(dims[i].is_known() ? dims[i].value() : shape[i - 1].get<std::int64_t>());
-  }
-  const at::Tensor zeros = at::zeros(sizes);
-  return zeros.dim() == 4 ? zeros.contiguous(at::MemoryFormat::ChannelsLast) : zeros;
+/// Random ids below the rows of the table that looks them up.
+void fill_tokens(const graph::Graph& graph, const std::string& input, at::Tensor& ids) {
+  std::int64_t rows = 1;
+  for (const graph::Node* user : graph.users(input))
+    if (user->op == "embedding") rows = graph.tensor(user->slots.at("weight").tensor).shape.at(0);
+  exec::Stream stream(exec::stream_key(0, "tokens", input));
+  auto* values = ids.mutable_data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < ids.numel(); ++i) values[i] = static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(rows)));
 }
 
 }  // namespace
@@ -143,17 +154,39 @@ Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& p
   return evaluation.metrics(split);
 }
 
+std::vector<at::Tensor> sample_inputs(const graph::Graph& graph, const Json& preprocessing, std::int64_t batch, std::int64_t length) {
+  const Json shape = preprocessing.is_object() ? preprocessing.value("shape", Json::array()) : Json::array();
+  if (length == 0)  // a net may take no longer ones than its texts are cut to
+    length = preprocessing.is_object() ? std::min(preprocessing.value("max_length", graph::kUsualLength), graph::kUsualLength) : graph::kUsualLength;
+  std::vector<at::Tensor> inputs;
+  for (const graph::Input& input : graph.inputs) {
+    const auto& dims = input.type.dims;
+    const bool tokens = input.type.dtype == graph::DType::kI64;
+    std::vector<std::int64_t> sizes = {batch};
+    for (std::size_t i = 1; i < dims.size(); ++i) {
+      if (!dims[i].is_known() && !tokens && i > shape.size()) return {};
+      sizes.push_back(dims[i].is_known() ? dims[i].value() : tokens ? length : shape[i - 1].get<std::int64_t>());
+    }
+    if (!tokens && !io::is_float(input.type.dtype)) return {};
+    at::Tensor x = at::zeros(sizes, at::TensorOptions().dtype(tokens ? at::kLong : at::kFloat));
+    if (input.name == "attention_mask") x.fill_(1);
+    if (tokens && input.name.ends_with("input_ids")) fill_tokens(graph, input.name, x);
+    inputs.push_back(x.dim() == 4 ? x.contiguous(at::MemoryFormat::ChannelsLast) : x);
+  }
+  return inputs;
+}
+
 double quick_latency(exec::Model& model, const Json& preprocessing) {
   using Clock = std::chrono::steady_clock;
   const c10::InferenceMode inference;
-  const at::Tensor input = one_sample(model.graph, preprocessing);
-  if (!input.defined()) return 0;
+  const std::vector<at::Tensor> inputs = sample_inputs(model.graph, preprocessing, 1);
+  if (inputs.empty()) return 0;
   exec::Executor executor(model);
   std::vector<double> seconds;
   double total = 0;
   for (int call = -5; call < 40 && (call < 3 || total < 0.12); ++call) {
     const auto begin = Clock::now();
-    executor.run({input}, exec::RunContext{});
+    executor.run(inputs, exec::RunContext{});
     const double took = std::chrono::duration<double>(Clock::now() - begin).count();
     total += took;
     if (call >= 0) seconds.push_back(took);

@@ -38,6 +38,10 @@ Json figures(const graph::Graph& graph);
 Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const std::string& split, std::int64_t batch_size = 250,
                     Json* document = nullptr, bool stoppable = false);
 
+/// What the graph takes, of `batch` samples: zeros for images, random ids for tokens, all of them to be looked at. Sizes that the graph leaves
+/// open are those of the preprocessing, and `length` tokens (0: at most 128). Empty where a size is not known.
+std::vector<at::Tensor> sample_inputs(const graph::Graph& graph, const Json& preprocessing, std::int64_t batch, std::int64_t length = 0);
+
 /// Median seconds of a call with one sample, of some 40 after warm-up, in at most 0.15 s or so; 0 where the input's shape is not known.
 /// A first impression for the provenance: ds-bench measures with care.
 double quick_latency(exec::Model& model, const Json& preprocessing);

@@ -6,6 +6,7 @@
 #include "base/io/files.h"
 #include "base/models/models.h"
 #include "engine/commands/session.h"
+#include "engine/compress/quantizer.h"
 #include "engine/exec/memory.h"
 
 namespace ds::commands {
@@ -15,6 +16,7 @@ namespace {
 struct Job {
   io::Checkpoint checkpoint;
   exec::Model model;
+  exec::Model int8;  ///< what it was made from and becomes again, of an int8 checkpoint; else empty
   const data::Dataset* data = nullptr;
   std::vector<std::string> parents;
   Json before = Json::object();
@@ -22,22 +24,35 @@ struct Job {
 
 void begin_fresh(Job& job, const TrainCommand& o) {
   if (o.data.name.empty()) throw Error(Exit::kUsage, "--data", "is required: the data set to train on", "such as --data digits");
-  job.data = &data::open_cached(o.data.name);
+  job.data = &data::open_cached(o.data.name, o.data.tokenizer.empty() ? Json() : data::read_tokenizer(o.data.tokenizer));
   const at::Tensor& images = job.data->split("train").images;
-  graph::Graph graph = models::build(o.model, job.data->num_classes, images.size(1), images.size(2), images.size(3), o.fit.regularize.dropout);
+  models::DataSizes sizes{.num_classes = job.data->num_classes};
+  if (job.data->has_tokens()) {
+    sizes.kind = models::InputKind::kTokens;
+    sizes.vocab_size = job.data->tokens().vocab_size;
+    sizes.length = job.data->tokens().longest();
+  } else {
+    sizes.channels = images.size(1), sizes.height = images.size(2), sizes.width = images.size(3);
+  }
+  graph::Graph graph = models::build(o.model, sizes, o.fit.regularize.dropout);
   graph::verify(graph, "model." + o.model.key);
+  train::check_fit(graph, *job.data, "model." + o.model.key);
   job.model = exec::make_model(std::move(graph), static_cast<std::uint64_t>(o.common.seed));
   job.checkpoint.preprocessing = job.data->preprocessing;
+  if (!job.data->has_tokens()) return;
+  Json& inputs = job.checkpoint.preprocessing["inputs"] = Json::array();
+  for (const graph::Input& input : job.model.graph.inputs) inputs.push_back(input.name);
+  job.checkpoint.tokenizer = job.data->tokenizer;
 }
 
 void begin_from(Job& job, const TrainCommand& o, core::Record& record) {
   Opened opened = open_model("init", o.init, record);
-  if (opened.model.is_quantized())
-    throw Error(Exit::kInput, o.init, "is an int8 model", "train it with ds-distill " + o.init + " --teacher FLOAT.h5, which keeps float masters");
   job.data = &open_data(opened, o.data.name);
   job.parents.push_back(opened.checkpoint.digest);
   job.checkpoint = std::move(opened.checkpoint);
-  job.model = std::move(opened.model);
+  const bool quantized = opened.model.is_quantized();
+  if (quantized && !o.dequantize) job.int8 = opened.model;
+  job.model = !quantized ? std::move(opened.model) : o.dequantize ? compress::to_float(opened.model) : compress::to_fake_quantized(opened.model);
   graph::set_dropout(job.model.graph, o.fit.regularize.dropout);
 }
 
@@ -47,7 +62,7 @@ Job begin(const TrainCommand& o, core::Record& record) {
     begin_fresh(job, o);
   else
     begin_from(job, o, record);
-  job.checkpoint.labels = job.data->labels;
+  job.checkpoint.labels = job.data->labels.empty() ? Json() : Json(job.data->labels);
   job.checkpoint.config = core::invocation().config;
   job.checkpoint.config["data"]["name"] = o.common.reproducible ? job.data->spec : data::absolute_spec(job.data->spec);
   job.checkpoint.history = Json::array();
@@ -78,6 +93,7 @@ train::TrainerOptions trainer_options(const TrainCommand& o, const Job& job) {
   options.overwrite = o.common.force;
   options.reproducible = o.common.reproducible;
   options.provenance = provenance(o, job, Json::object());
+  if (job.int8.is_quantized()) options.deploy = [int8 = job.int8](const exec::Model& trained) { return compress::from_fake_quantized(trained, int8); };
   return options;
 }
 
@@ -121,10 +137,12 @@ void run(const core::CommandOptions& base, core::Record& record) {
   Job job = begin(o, record);
   if (o.common.dry_run) return;
 
-  if (!o.init.empty()) job.before = evaluate_split(job.model, *job.data, job.checkpoint.preprocessing, "val", o.fit.loop.eval_batch_size);
+  exec::Model& given = job.int8.is_quantized() ? job.int8 : job.model;
+  if (!o.init.empty()) job.before = evaluate_split(given, *job.data, job.checkpoint.preprocessing, "val", o.fit.loop.eval_batch_size);
   train::Trainer trainer(job.model, *job.data, o.fit, trainer_options(o, job), job.checkpoint);
   if (trainer.run() == train::Outcome::kStopped) stopped(trainer);
 
+  if (job.int8.is_quantized()) job.model = compress::from_fake_quantized(job.model, job.int8);
   const Json metrics = final_metrics(o, job, job.model, trainer);
   record["metrics"] = metrics;
   job.checkpoint.history = trainer.history();

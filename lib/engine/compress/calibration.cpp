@@ -15,20 +15,18 @@ constexpr std::int64_t kBins = 2048;
 
 /// Calls see(list index, value) for every batch and every value.
 template <class See>
-void run_batches(exec::Executor& executor, data::Loader& loader, std::int64_t samples, const exec::PlanOptions& plan, std::size_t outputs,
+void run_batches(exec::Executor& executor, const EachBatch& batches, const exec::PlanOptions& plan, std::size_t outputs,
                  const std::vector<std::size_t>& list_of, See see) {
-  data::Batch batch;
-  loader.start(0);
-  for (std::int64_t done = 0; done < samples && loader.next(batch); done += batch.size()) {
+  batches([&](const std::vector<at::Tensor>& inputs) {
     core::stop_if_requested();
-    const auto values = executor.run({batch.images}, exec::RunContext{}, plan);
+    const auto values = executor.run(inputs, exec::RunContext{}, plan);
     for (std::size_t i = 0; i < list_of.size(); ++i) see(list_of[i], values[outputs + i]);
-  }
+  });
 }
 
 }  // namespace
 
-std::map<std::string, QParams> calibrate(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const CalibrationOptions& options,
+std::map<std::string, QParams> calibrate(exec::Model& model, const EachBatch& batches, const CalibrationOptions& options,
                                          const std::vector<std::vector<std::string>>& shared) {
   const c10::NoGradGuard off;
   const auto choose = core::body<ChooseRange>("observer", options.observer.name);
@@ -40,11 +38,10 @@ std::map<std::string, QParams> calibrate(exec::Model& model, const data::Dataset
       list_of.push_back(k);
     }
   exec::Executor executor(model);
-  data::Loader loader(data.split("train"), preprocessing, {.batch_size = options.batch_size, .shuffle = true, .seed = 0});
   const std::size_t outputs = model.graph.outputs.size();
 
   std::vector<Histogram> histograms(shared.size());
-  run_batches(executor, loader, options.samples, plan, outputs, list_of, [&](std::size_t k, const at::Tensor& value) {
+  run_batches(executor, batches, plan, outputs, list_of, [&](std::size_t k, const at::Tensor& value) {
     const auto [low, high] = at::aminmax(value);
     histograms[k].low = std::min(histograms[k].low, low.item<double>());
     histograms[k].high = std::max(histograms[k].high, high.item<double>());
@@ -55,7 +52,7 @@ std::map<std::string, QParams> calibrate(exec::Model& model, const data::Dataset
     h.counts.assign(kBins, 0);
     if (h.high == h.low) h.high = h.low + 1e-6;  // always 0: any scale holds it
   }
-  run_batches(executor, loader, options.samples, plan, outputs, list_of, [&](std::size_t k, const at::Tensor& value) {
+  run_batches(executor, batches, plan, outputs, list_of, [&](std::size_t k, const at::Tensor& value) {
     Histogram& h = histograms[k];
     const at::Tensor counts = at::histc(value.flatten().to(at::kFloat), kBins, h.low, h.high).to(at::kDouble);
     for (std::int64_t b = 0; b < kBins; ++b) h.counts[std::size_t(b)] += counts.const_data_ptr<double>()[b];

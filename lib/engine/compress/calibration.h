@@ -9,10 +9,10 @@
 
 namespace ds::compress {
 
-/// Scale and zero point of each named value, from `options.samples` images of the training split in a fixed order, through the float model.
+/// Scale and zero point of each named value, from these batches through the float model.
 /// Values of one list share theirs: they cover all of the list's members.
 /// Throws ds::Error(kFailure), naming the value, where activations are not finite; kUsage for an unknown observer.
-std::map<std::string, QParams> calibrate(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const CalibrationOptions& options,
+std::map<std::string, QParams> calibrate(exec::Model& model, const EachBatch& batches, const CalibrationOptions& options,
                                          const std::vector<std::vector<std::string>>& shared);
 
 }  // namespace ds::compress

@@ -1,4 +1,4 @@
-// int8 models in training: the float net that computes what the int8 one means, and back.
+// int8 models as float ones: the twin that computes the same without rounding, the one for training that rounds as int8 does, and back.
 #include <ATen/ops/round.h>
 
 #include "base/core/error.h"
@@ -13,7 +13,8 @@ namespace {
 
 class Raise {
  public:
-  explicit Raise(const exec::Model& model) : model_(model) {
+  /// @param fake  values and weights are rounded as in int8
+  Raise(const exec::Model& model, bool fake) : model_(model), fake_(fake) {
     out_.graph.inputs = model.graph.inputs;
     out_.graph.outputs = model.graph.outputs;
     out_.graph.meta = model.graph.meta;
@@ -22,7 +23,7 @@ class Raise {
   exec::Model run() {
     for (const Node& n : model_.graph.nodes) visit(n);
     for (graph::Output& o : out_.graph.outputs) o.value = name_of(o.value);
-    graph::verify(out_.graph, "fake-quantized net");
+    graph::verify(out_.graph, fake_ ? "fake-quantized net" : "float twin");
     return std::move(out_);
   }
 
@@ -37,7 +38,11 @@ class Raise {
     return name;
   }
 
+  /// The range of the codes is the upper end of ReLU6: without rounding it has to be said.
+  std::string relu_of(const graph::Json& attrs) const { return !fake_ && attrs["ceiling"].get<double>() == 6 ? "relu6" : "relu"; }
+
   std::string fake(const std::string& name, const std::string& value, const Node& n, const char* prefix) {
+    if (!fake_) return value;
     const graph::Json attrs = graph::full_attributes(n);
     return add(name, "fake_quantize", {value}, {{"scale", attrs[std::string(prefix) + "scale"]}, {"zero_point", attrs[std::string(prefix) + "zero_point"]}});
   }
@@ -49,7 +54,7 @@ class Raise {
 
   void weighted(const Node& n) {
     const graph::Json attrs = graph::full_attributes(n);
-    Node layer{n.name, n.op == "qconv2d" ? "fake_conv2d" : "fake_linear", graph::Json::object(), {name_of(n.inputs[0])}, 1, {}, nullptr};
+    Node layer{n.name, (fake_ ? "fake_" : "") + n.op.substr(1), graph::Json::object(), {name_of(n.inputs[0])}, 1, {}, nullptr};
     for (const char* key : {"out_channels", "kernel", "stride", "padding", "dilation", "groups", "out_features"})
       if (attrs.contains(key)) layer.attrs[key] = attrs[key];
     const at::Tensor scale = model_.tensors.at(n.slots.at("weight_scale").tensor).to(at::kFloat);
@@ -66,7 +71,9 @@ class Raise {
     out_.graph.nodes.push_back(layer);
     std::string value = n.name;
     if (n.inputs.size() > 1) value = add(n.name + ".sum", "add", {value, name_of(n.inputs[1])});
-    if (attrs["relu"].get<bool>()) value = add(n.name + ".relu", "relu", {value});
+    if (attrs["relu"].get<bool>()) value = add(n.name + ".relu", relu_of(attrs), {value});
+    if (const std::string f = attrs["activation"]; f == "gelu_tanh") value = add(n.name + ".activation", "gelu", {value}, {{"approximate", "tanh"}});
+    else if (f != "none") value = add(n.name + ".activation", f, {value});
     names_[n.name] = attrs["dequantize"].get<bool>() ? value : fake(n.name + ".round", value, n, "y_");
   }
 
@@ -78,8 +85,11 @@ class Raise {
       names_[n.name] = name_of(n.inputs[0]);
     } else if (n.op == "qadd") {
       std::string value = add(n.name, "add", {name_of(n.inputs[0]), name_of(n.inputs[1])});
-      if (graph::full_attributes(n)["relu"].get<bool>()) value = add(n.name + ".relu", "relu", {value});
+      const graph::Json attrs = graph::full_attributes(n);
+      if (attrs["relu"].get<bool>()) value = add(n.name + ".relu", relu_of(attrs), {value});
       names_[n.name] = fake(n.name + ".round", value, n, "y_");
+    } else if (n.op == "qmul") {
+      names_[n.name] = fake(n.name + ".round", add(n.name, "mul", {name_of(n.inputs[0]), name_of(n.inputs[1])}), n, "y_");
     } else if (n.op == "qmax_pool2d" || n.op == "qavg_pool2d" || n.op == "qglobal_avg_pool") {
       graph::Json attrs = n.attrs;
       for (const char* key : {"x_scale", "x_zero_point", "y_scale", "y_zero_point"}) attrs.erase(key);
@@ -102,13 +112,15 @@ class Raise {
   }
 
   const exec::Model& model_;
+  bool fake_;
   exec::Model out_;
   std::map<std::string, std::string> names_;
 };
 
 }  // namespace
 
-exec::Model to_fake_quantized(const exec::Model& int8_model) { return Raise(int8_model).run(); }
+exec::Model to_float(const exec::Model& int8_model) { return Raise(int8_model, false).run(); }
+exec::Model to_fake_quantized(const exec::Model& int8_model) { return Raise(int8_model, true).run(); }
 
 exec::Model from_fake_quantized(const exec::Model& trained, const exec::Model& int8_model) {
   exec::Model out = int8_model;

@@ -56,6 +56,21 @@ bool meets_others(const Graph& g, const std::string& value) {
 /// have a part in that range.
 bool is_clamp(const Graph& g, const Node& n) { return n.op == "relu" || (n.op == "relu6" && !meets_others(g, n.output())); }
 
+/// The attribute `activation` of an int8 layer that does this node's work, "" where there is none.
+std::string function_of(const Node& n) {
+  if (n.op == "gelu") return graph::full_attributes(n).at("approximate") == "tanh" ? "gelu_tanh" : "gelu";
+  return one_of(n.op, {"silu", "hardswish", "hardsigmoid", "sigmoid", "tanh"}) ? n.op : "";
+}
+
+/// A product that can run on codes: the second value has the first one's shape, or is spread over it.
+bool is_gate(const Node& n, const std::map<std::string, graph::ValueType>& types) {
+  if (n.op != "mul" || n.inputs[0] == n.inputs[1]) return false;
+  const auto &a = types.at(n.inputs[0]).dims, &b = types.at(n.inputs[1]).dims;
+  bool fits = a.size() == b.size() && a.size() == 4;
+  for (std::size_t i = 0; fits && i < a.size(); ++i) fits = a[i] == b[i] || b[i] == graph::Dim(1);
+  return fits;
+}
+
 /// Sets of values, joined.
 class Sets {
  public:
@@ -79,6 +94,19 @@ class Sets {
   std::map<std::string, std::string> parent_;
 };
 
+/// Does a reader of this value run on codes?
+bool wants_codes(const Graph& g, const std::map<std::string, graph::ValueType>& types, const std::string& value) {
+  for (const Node* user : g.users(value)) {
+    if (is_nothing(*user) || keeps_codes(*user)) {
+      for (int k = 0; k < user->outputs; ++k)
+        if (wants_codes(g, types, user->output(k))) return true;
+    } else if (is_weighted(*user) || is_gate(*user, types) || one_of(user->op, {"add", "avg_pool2d", "global_avg_pool"})) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 LoweringPlan plan_lowering(const Graph& g, const std::set<std::string>& skip) {
@@ -86,7 +114,8 @@ LoweringPlan plan_lowering(const Graph& g, const std::set<std::string>& skip) {
   const auto types = graph::infer_types(g);
   for (const Node& n : g.nodes) {
     const bool weighted = is_weighted(n), sum = n.op == "add" && types.at(n.inputs[0]).dims == types.at(n.inputs[1]).dims;
-    if (skip.count(n.name) || (!weighted && !sum) || plan.inner.count(n.name) || plan.by_last.count(n.name)) continue;
+    const bool gate = is_gate(n, types);
+    if (skip.count(n.name) || (!weighted && !sum && !gate) || plan.inner.count(n.name) || plan.by_last.count(n.name)) continue;
     FusedChain chain{{n.name}, ""};
     const Node* next = only_user(g, n);
     if (n.op == "conv2d" && next && next->op == "add" && !plan.by_last.count(next->name) && !plan.inner.count(next->name) && !skip.count(next->name) &&
@@ -95,7 +124,9 @@ LoweringPlan plan_lowering(const Graph& g, const std::set<std::string>& skip) {
       chain.nodes.push_back(next->name);
       next = only_user(g, *next);
     }
-    if (next && is_clamp(g, *next) && !skip.count(next->name)) chain.nodes.push_back(next->name);
+    const bool follows = next && !skip.count(next->name) && !gate;
+    if (follows && (is_clamp(g, *next) || (weighted && chain.residual.empty() && !function_of(*next).empty() && wants_codes(g, types, next->output()))))
+      chain.nodes.push_back(next->name);
     for (std::size_t i = 0; i + 1 < chain.nodes.size(); ++i) plan.inner.insert(chain.nodes[i]);
     plan.by_last[chain.nodes.back()] = chain;
   }
@@ -282,11 +313,14 @@ class Lowering {
 
   void visit_chain(const Node& last, const FusedChain& chain) {
     const Node& first = *g_.find_node(chain.nodes[0]);
-    const bool relu = last.op == "relu" || last.op == "relu6", sum = first.op == "add";
+    const bool relu = last.op == "relu" || last.op == "relu6", sum = first.op == "add", gate = first.op == "mul";
+    const std::string function = function_of(last);
     Node q{first.name, "q" + first.op, first.attrs, {}, 1, {}, nullptr};
     q.attrs.erase("transposed");
-    q.attrs["relu"] = relu;
-    if (sum) {
+    if (!gate) q.attrs["relu"] = relu;
+    if (!function.empty()) q.attrs["activation"] = function;
+    if (last.op == "relu6") q.attrs["ceiling"] = 6;
+    if (sum || gate) {
       put(q.attrs, "a", range(first.inputs[0]));
       put(q.attrs, "b", range(first.inputs[1]));
     } else {
@@ -297,9 +331,9 @@ class Lowering {
       q.inputs.push_back(as_codes(chain.residual));
       put(q.attrs, "residual", range(chain.residual));
     }
-    const bool to_float = !sum && !relu && chain.residual.empty() && only_float_users(last.output());
+    const bool to_float = !sum && !gate && !relu && function.empty() && chain.residual.empty() && only_float_users(last.output());
     put(q.attrs, "y", to_float ? QParams{} : range(last.output()));
-    if (!sum) {
+    if (!sum && !gate) {
       q.attrs["dequantize"] = to_float;
       put_weights(first, q);
     }

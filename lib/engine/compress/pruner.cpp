@@ -228,7 +228,7 @@ void reestimate_statistics(exec::Model& model, const data::Dataset& data, const 
       if (stoppable) core::stop_if_requested();
       context.sample_ids = batch.ids;
       context.step = done;
-      executor.run({batch.images}, context, {.training = true});
+      executor.run(batch.inputs, context, {.training = true});
       for (std::size_t i = 0; i < norms.size(); ++i) {
         const at::Tensor mean = probe.tensors.at(norms[i].first).to(at::kDouble, false, /*copy=*/true);
         const at::Tensor variance = probe.tensors.at(norms[i].second).to(at::kDouble, false, /*copy=*/true);

@@ -22,7 +22,11 @@ void hold_out(Dataset& set);
 std::vector<std::string> numbered(std::int64_t classes);
 /// The names in a text file, a line each, or `names` where there is no such file. Throws ds::Error(kInput) where the count differs.
 std::vector<std::string> read_names(const std::string& file, std::vector<std::string> names);
-/// Fills in what a reader left out: sample ids (train, val, test in a row), kind, shape, scale (1/255), mean and std of train, fingerprint.
-void finish(Dataset& set);
+/// Makes the tokens of all splits from their texts, as train.tokens.target asks; `preprocessing.max_length` there, else the tokenizer's, else 256
+/// tokens cut them. Without a tokenizer, a byte is a token. Throws ds::Error(kInput) for a text that the tokenizer cannot take.
+void make_tokens(Dataset& set, const Json& tokenizer);
+/// Fills in what a reader left out: tokens of texts, sample ids (train, val, test in a row), kind, shape, scale (1/255), mean and std of train,
+/// fingerprint.
+void finish(Dataset& set, const Json& tokenizer);
 
 }  // namespace ds::data

@@ -28,23 +28,24 @@ const Split& Dataset::split(const std::string& name) const {
   return found;
 }
 
-Dataset open(const std::string& spec) {
+Dataset open(const std::string& spec, const Json& tokenizer) {
   const std::size_t colon = spec.find(':');
   const std::string name = spec.substr(0, colon), rest = colon == std::string::npos ? "" : spec.substr(colon + 1);
   if (name.empty()) throw Error(Exit::kUsage, "data", fmt::format("malformed data set '{}'", spec), "give NAME or NAME:REST, as mnist5k or idx:DIR");
   const core::Card& card = core::card("dataset", name, "data");
   Dataset set = core::body<LoadDataset>("dataset", name)(rest, *card.make_options());
   set.spec = spec;
-  finish(set);
+  finish(set, tokenizer);
   return set;
 }
 
-const Dataset& open_cached(const std::string& spec) {
+const Dataset& open_cached(const std::string& spec, const Json& tokenizer) {
   static std::mutex mutex;
-  static std::map<std::string, std::unique_ptr<Dataset>> sets;
+  static std::map<std::pair<std::string, std::string>, std::unique_ptr<Dataset>> sets;
+  const std::string by = tokenizer.is_null() ? "" : core::sha256_hex(tokenizer.dump());
   const std::lock_guard lock(mutex);
-  std::unique_ptr<Dataset>& set = sets[spec];
-  if (!set) set = std::make_unique<Dataset>(open(spec));
+  std::unique_ptr<Dataset>& set = sets[{spec, by}];
+  if (!set) set = std::make_unique<Dataset>(open(spec, tokenizer));
   return *set;
 }
 
@@ -152,22 +153,35 @@ std::string fingerprint(const Dataset& set) {
   for (const auto& [name, split] : {std::pair{"train", &set.train}, {"val", &set.val}, {"test", &set.test}}) {
     add(name, split->images);
     add(name, split->labels);
+    if (!split->texts.empty()) {
+      std::string texts;
+      for (const std::string& text : split->texts) texts += std::to_string(text.size()) + ":" + text;
+      manifest += fmt::format("{} texts [{}] {}\n", name, split->texts.size(), core::sha256_hex(texts));
+      continue;  // what tokens they become is the tokenizer's matter
+    }
+    for (const at::Tensor* tensor : {&split->tokens.ids, &split->tokens.labels, &split->tokens.first, &split->tokens.length}) add(name, *tensor);
   }
   return core::sha256_hex(manifest);
 }
 
 }  // namespace
 
-void finish(Dataset& set) {
+void finish(Dataset& set, const Json& tokenizer) {
+  if (!set.train.texts.empty()) make_tokens(set, tokenizer);
   set.train.first_id = 0;
   set.val.first_id = set.train.size();
   set.test.first_id = set.train.size() + set.val.size();
+  set.fingerprint = fingerprint(set);
   Json& preprocessing = set.preprocessing;
+  if (set.has_tokens()) {
+    preprocessing["kind"] = "text";
+    if (!preprocessing.contains("inputs")) preprocessing["inputs"] = {"input_ids", "attention_mask"};
+    return;
+  }
   if (!preprocessing.contains("kind")) preprocessing["kind"] = "image";
   if (!preprocessing.contains("shape")) preprocessing["shape"] = set.train.images.sizes().slice(1).vec();
   if (!preprocessing.contains("scale")) preprocessing["scale"] = 1.0 / 255;
   if (!preprocessing.contains("mean") || !preprocessing.contains("std")) measure(set.train.images, preprocessing["scale"], preprocessing);
-  set.fingerprint = fingerprint(set);
 }
 
 }  // namespace ds::data

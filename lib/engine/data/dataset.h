@@ -14,12 +14,39 @@ namespace ds::data {
 
 using Json = nlohmann::json;
 
-/// One split of labelled images. Sample i has global id `first_id + i`.
+/// What a net is to tell of a sample of tokens.
+enum class Target {
+  kClass,   ///< a class: labels [N]
+  kToken,   ///< a class of each token: labels [N, S], -100 where there is none
+  kNext,    ///< the token that follows each: labels [N, S]
+  kMasked,  ///< tokens that were taken away: labels [N, S], -100 where none was
+};
+/// "classification", "token", "causal-lm", "masked-lm": the head of a net that tells it.
+const char* target_name(Target target);
+
+/// Sequences of token ids, each with a length of its own; they may overlap.
+struct Tokens {
+  at::Tensor ids;            ///< [T] int32: all of them, one behind the other
+  at::Tensor types;          ///< [T] uint8: 1 for what belongs to the second text of a pair; undefined: all 0
+  at::Tensor labels;         ///< [T] int64, with Target::kToken
+  at::Tensor first, length;  ///< [N] int64: sample i is ids[first[i] .. first[i] + length[i]); with kNext it is to tell ids[first[i] + 1 ..]
+  Target target = Target::kClass;
+  std::int64_t vocab_size = 0;     ///< each id is below it
+  std::int64_t pad_id = 0;         ///< of padding
+  std::int64_t mask_id = -1;       ///< with kMasked: stands for a token that was taken away
+  std::vector<bool> special = {};  ///< [vocab_size] ids that are never taken away; empty: none is
+  std::int64_t size() const { return first.defined() ? first.numel() : 0; }
+  std::int64_t longest() const;    ///< tokens of the longest sample; 0 where there is none
+};
+
+/// One split of labelled samples, images or tokens. Sample i has global id `first_id + i`.
 struct Split {
-  at::Tensor images;  ///< [N, C, H, W] uint8, or float32; rows of a table are [N, columns, 1, 1]
-  at::Tensor labels;  ///< [N] int64
+  at::Tensor images;  ///< [N, C, H, W] uint8, or float32; rows of a table are [N, columns, 1, 1]. Undefined for tokens
+  at::Tensor labels;  ///< [N] int64; undefined where the tokens tell
   std::int64_t first_id = 0;
-  std::int64_t size() const { return labels.defined() ? labels.numel() : 0; }
+  Tokens tokens = {};
+  std::vector<std::string> texts = {};  ///< [N] that the tokens were made from; a pair is two, with a NUL between. Empty where there are none
+  std::int64_t size() const { return labels.defined() ? labels.numel() : tokens.size(); }
 };
 
 /// A data set: three splits and what a model must know of it. A split may be empty.
@@ -28,8 +55,12 @@ struct Dataset {
   std::int64_t num_classes = 0;
   std::vector<std::string> labels;  ///< names of the classes
   Json preprocessing;               ///< as io::Checkpoint::preprocessing
-  std::string fingerprint;          ///< SHA-256 over the bytes of images and labels of all splits
+  Json tokenizer;                   ///< of texts: as io::Checkpoint::tokenizer; else null
+  std::string fingerprint;          ///< SHA-256 over the bytes of images (of texts, else of tokens) and labels of all splits
   Split train, val, test;
+  /// Samples are tokens, not images.
+  bool has_tokens() const { return train.tokens.vocab_size > 0; }
+  const Tokens& tokens() const { return train.tokens; }
   const Split& split(const std::string& name) const;  ///< ds::Error(kUsage) for an unknown name, kInput for an empty one
 };
 
@@ -37,11 +68,14 @@ struct Dataset {
 using LoadDataset = Dataset(const std::string& rest, const core::Options& options);
 
 /// Opens SPEC: "mnist5k", "digits", "idx:DIR", "cifar10:DIR", "folder:DIR?size=32", "csv:FILE?target=NAME",
-/// "synthetic:shape=3x32x32,classes=10,train=512,...".
-/// Throws ds::Error(kUsage) for a malformed or unknown SPEC, kInput for missing or corrupt files.
-Dataset open(const std::string& spec);
+/// "text:DIR", "text:FILE", "csv:FILE?text=NAME,target=NAME", "synthetic:shape=3x32x32,classes=10,train=512,...".
+/// `tokenizer`: the document that texts become tokens by; null: a byte is a token.
+/// Throws ds::Error(kUsage) for a malformed or unknown SPEC, kInput for missing or corrupt files, text that is not UTF-8 among them.
+Dataset open(const std::string& spec, const Json& tokenizer = nullptr);
 /// The same, once per process.
-const Dataset& open_cached(const std::string& spec);
+const Dataset& open_cached(const std::string& spec, const Json& tokenizer = nullptr);
+/// The document of a tokenizer: tokenizer.json, vocab.txt (WordPiece), or a folder that has one. Throws ds::Error(kInput).
+Json read_tokenizer(const std::string& path);
 /// SPEC with a folder or file made absolute, for what outlives the current directory: a checkpoint, a run folder.
 std::string absolute_spec(const std::string& spec);
 
@@ -49,12 +83,19 @@ std::string absolute_spec(const std::string& spec);
 /// Throws ds::Error(kInput) where shapes do not fit the preprocessing.
 at::Tensor preprocess(const at::Tensor& images, const Json& preprocessing);
 
+/// Samples as a net takes them.
 struct Batch {
-  at::Tensor images;  ///< float32 [n, C, H, W], preprocessed, channels-last
-  at::Tensor labels;  ///< int64 [n]
+  /// In the order of the graph's inputs. Images: one, float32 [n, C, H, W], preprocessed, channels-last. Tokens: those that preprocessing.inputs
+  /// names, int64 [n, S], S the longest of the batch, padded on the right.
+  std::vector<at::Tensor> inputs;
+  at::Tensor labels;  ///< int64 [n], or [n, S] with -100 where nothing is asked
   at::Tensor ids;     ///< int64 [n], global sample ids
-  std::int64_t size() const { return labels.numel(); }
+  std::int64_t size() const { return ids.numel(); }
 };
+
+/// Samples first .. first + rows - 1 of a split, as a Loader without shuffling and augmentation gives them in its first epoch.
+/// Throws ds::Error(kInput) where the split does not fit the preprocessing.
+Batch batch_of(const Split& split, const Json& preprocessing, std::int64_t first, std::int64_t rows);
 
 struct LoaderOptions {
   std::int64_t batch_size = 64;

@@ -1,9 +1,7 @@
-#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <condition_variable>
-#include <cstring>
 #include <deque>
 #include <exception>
 #include <mutex>
@@ -12,9 +10,8 @@
 #include <thread>
 
 #include "base/core/error.h"
-#include "engine/data/augment.h"
 #include "engine/data/dataset.h"
-#include "engine/data/pixels.h"
+#include "engine/data/form.h"
 #include "engine/exec/random.h"
 
 namespace ds::data {
@@ -26,30 +23,16 @@ struct Task {
   std::uint64_t epoch = 0;
   std::vector<std::int64_t> rows;  ///< samples of the split
   Batch batch;
-  float* images = nullptr;
-  std::int64_t *labels = nullptr, *ids = nullptr;
   bool done = false;
   std::exception_ptr error;
-};
-
-/// Buffers of one thread.
-struct Scratch {
-  std::vector<float> a, b, augment;
 };
 
 }  // namespace
 
 struct Loader::State {
-  Pixels pixels;
   LoaderOptions options;
-  Shape shape;
-  at::Tensor images, labels;  ///< contiguous; keep alive what the pointers below see
-  const std::uint8_t* bytes = nullptr;
-  const float* floats = nullptr;
-  const std::int64_t* targets = nullptr;
-  std::int64_t first_id = 0, size = 0;
-  std::vector<std::unique_ptr<Augment>> augments;
-  std::vector<std::uint64_t> keys;
+  std::unique_ptr<Form> form;
+  std::int64_t size = 0;
 
   std::int64_t epoch = -1, scheduled = 0;
   std::vector<std::int64_t> order;
@@ -66,47 +49,21 @@ struct Loader::State {
   ~State();
   std::int64_t batches() const;
   std::shared_ptr<Task> make(std::int64_t index);
-  void fill(Task& task, Scratch& buffers) const;
   void run();
   void schedule();
 };
 
-Loader::State::State(const Split& split, const Json& preprocessing, LoaderOptions given) : pixels(preprocessing), options(std::move(given)) {
+Loader::State::State(const Split& split, const Json& preprocessing, LoaderOptions given) : options(std::move(given)), size(split.size()) {
   const auto check = [](bool good, const std::string& what) {
     if (!good) throw Error(Exit::kUsage, "data", what);
   };
   check(options.batch_size >= 1, fmt::format("batch size {}, expected at least 1", options.batch_size));
   check(options.workers >= -1 && options.workers <= 256, fmt::format("{} workers, expected -1 to 256", options.workers));
   check(options.prefetch >= 1, fmt::format("prefetch {}, expected at least 1", options.prefetch));
-  if (split.size() == 0) throw Error(Exit::kInput, "data", "the split is empty");
-  pixels.check(split.images);
-  if (split.images.size(0) != split.size()) {
-    throw Error(Exit::kInput, "data", fmt::format("{} labels, expected {} as there are images", split.size(), split.images.size(0)));
-  }
-  if (split.labels.scalar_type() != at::kLong) {
-    throw Error(Exit::kInput, "data", fmt::format("labels of dtype {}, expected int64", c10::toString(split.labels.scalar_type())));
-  }
-  shape = {pixels.channels, pixels.height, pixels.width};
-  images = split.images.contiguous();
-  labels = split.labels.contiguous();
-  if (images.scalar_type() == at::kByte)
-    bytes = images.const_data_ptr<std::uint8_t>();
-  else
-    floats = images.const_data_ptr<float>();
-  targets = labels.const_data_ptr<std::int64_t>();
-  first_id = split.first_id;
-  size = split.size();
-  for (std::size_t i = 0; i < options.augment.size(); ++i) {
-    const std::string& name = options.augment[i];
-    check(std::find(options.augment.begin(), options.augment.begin() + std::ptrdiff_t(i), name) == options.augment.begin() + std::ptrdiff_t(i),
-          fmt::format("augmentation '{}' is given twice", name));
-    augments.push_back(make_augment(name));
-    keys.push_back(exec::stream_key(options.seed, "augment", name));
-  }
+  form = make_form(split, preprocessing, options.augment, options.seed);
   if (options.workers == -1) {
-    // About a nanosecond a value, ten more for each augmentation: below 0.1 ms a batch, handing over costs more than it gains.
-    const double cost = double(std::min(options.batch_size, size)) * double(shape.numel()) * (1 + 10 * double(augments.size()));
-    options.workers = cost > 1e5 ? 1 : 0;
+    // Below 0.1 ms a batch, handing over costs more than it gains.
+    options.workers = static_cast<double>(std::min(options.batch_size, size)) * form->cost() > 1e5 ? 1 : 0;
   }
   try {
     for (std::int64_t i = 0; i < std::min(options.workers, batches()); ++i) threads.emplace_back([this] { run(); });
@@ -130,48 +87,11 @@ std::int64_t Loader::State::batches() const {
 
 std::shared_ptr<Task> Loader::State::make(std::int64_t index) {
   auto task = std::make_shared<Task>();
-  const std::int64_t begin = index * options.batch_size, end = std::min(begin + options.batch_size, size), n = end - begin;
+  const std::int64_t begin = index * options.batch_size, end = std::min(begin + options.batch_size, size);
   task->epoch = std::uint64_t(epoch);
   task->rows.assign(order.begin() + begin, order.begin() + end);
-  const auto integers = at::TensorOptions().dtype(at::kLong);
-  task->batch.images =
-      at::empty({n, shape.channels, shape.height, shape.width}, at::TensorOptions().dtype(at::kFloat), at::MemoryFormat::ChannelsLast);
-  task->batch.labels = at::empty({n}, integers);
-  task->batch.ids = at::empty({n}, integers);
-  task->images = task->batch.images.mutable_data_ptr<float>();
-  task->labels = task->batch.labels.mutable_data_ptr<std::int64_t>();
-  task->ids = task->batch.ids.mutable_data_ptr<std::int64_t>();
+  task->batch = form->make(task->rows);
   return task;
-}
-
-void Loader::State::fill(Task& task, Scratch& buffers) const {
-  const auto numel = std::size_t(shape.numel());
-  for (std::size_t i = 0; i < task.rows.size(); ++i) {
-    const std::int64_t row = task.rows[i];
-    const std::size_t at = std::size_t(row) * numel;
-    float* out = task.images + i * numel;
-    task.labels[i] = targets[row];
-    task.ids[i] = first_id + row;
-    if (augments.empty()) {
-      if (bytes)
-        pixels.convert(bytes + at, out);
-      else
-        pixels.convert(floats + at, out);
-      continue;
-    }
-    buffers.a.resize(numel);
-    buffers.b.resize(numel);
-    if (bytes)
-      std::copy_n(bytes + at, numel, buffers.a.data());
-    else
-      std::copy_n(floats + at, numel, buffers.a.data());
-    for (std::size_t k = 0; k < augments.size(); ++k) {
-      exec::Stream stream(keys[k], task.epoch, std::uint64_t(first_id + row));
-      augments[k]->apply(buffers.a.data(), buffers.b.data(), shape, stream, buffers.augment);
-      std::swap(buffers.a, buffers.b);
-    }
-    pixels.convert(buffers.a.data(), out);
-  }
 }
 
 void Loader::State::run() {
@@ -186,7 +106,7 @@ void Loader::State::run() {
       queue.pop_front();
     }
     try {
-      fill(*task, buffers);
+      form->fill(task->batch, task->rows, task->epoch, buffers);
     } catch (...) {
       task->error = std::current_exception();
     }
@@ -242,7 +162,7 @@ bool Loader::next(Batch& batch) {
   if (s.threads.empty()) {
     if (s.scheduled >= s.batches()) return false;
     const auto task = s.make(s.scheduled++);
-    s.fill(*task, s.scratch);
+    s.form->fill(task->batch, task->rows, task->epoch, s.scratch);
     batch = std::move(task->batch);
     return true;
   }

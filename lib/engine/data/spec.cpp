@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <set>
@@ -50,6 +51,9 @@ void read_options(const std::string& set, const std::string& text, core::Options
     if (!seen.insert(key).second) refuse(set, fmt::format("{} is given twice", key));
     const core::Entry& entry = entry_of(set, fields, key);
     if (auto* const string = std::get_if<std::string*>(&entry.target)) {
+      const std::vector<std::string>& choices = entry.field.choices;
+      if (!choices.empty() && std::find(choices.begin(), choices.end(), value) == choices.end())
+        refuse(set, fmt::format("{}={}, expected one of {}", key, value, fmt::join(choices, ", ")));
       **string = value;
       continue;
     }

@@ -50,7 +50,7 @@ void Trainer::State::open_run_folder() {
 
 io::Checkpoint Trainer::State::snapshot(bool with_state) const {
   io::Checkpoint copy = checkpoint;
-  exec::store(model, copy);
+  exec::store(!with_state && options.deploy ? options.deploy(model) : model, copy);
   copy.history = history;
   if (!options.provenance.is_null()) {
     Json record = options.provenance;

@@ -3,7 +3,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
-#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/stack.h>
 #include <fmt/format.h>
 
@@ -81,7 +80,7 @@ double Trainer::State::elapsed() const { return elapsed_before + seconds_since(b
 void Trainer::State::diverged(const data::Batch& batch, const exec::RunContext& context, double loss) {
   exec::RunContext probe = context;
   probe.update_statistics = false;
-  const std::string node = executor.first_nonfinite({batch.images}, probe);
+  const std::string node = executor.first_nonfinite(batch.inputs, probe);
   throw Error(Exit::kFailure, node.empty() ? "loss" : node,
               fmt::format("the loss is {} at step {} (epoch {}, batch {}, lr {:.3g}){}", loss, at.step, at.epoch + 1, at.batch, lr,
                           node.empty() ? "" : fmt::format(": the output of '{}' is the first that is not finite", node)),
@@ -95,7 +94,7 @@ void Trainer::State::diverged_on_validation(double loss) {
     const std::int64_t rows = std::min(fit.loop.eval_batch_size, data.val.size() - first);
     exec::RunContext context;
     context.autocast = autocast;
-    node = executor.first_nonfinite({data::preprocess(data.val.images.narrow(0, first, rows), checkpoint.preprocessing)}, context);
+    node = executor.first_nonfinite(data::batch_of(data.val, checkpoint.preprocessing, first, rows).inputs, context);
   }
   throw Error(Exit::kFailure, node.empty() ? "loss" : node,
               fmt::format("the validation loss is {} after epoch {} (step {}, lr {:.3g}){}", loss, at.epoch + 1, at.step, lr,
@@ -128,10 +127,10 @@ void Trainer::State::step(Trainer& trainer, data::Batch& batch) {
   exec::PlanOptions plan;
   plan.training = true;
   plan.channels_last = channels_last;
-  const std::vector<at::Tensor> outputs = executor.run({batch.images}, context, plan, taps);
+  const std::vector<at::Tensor> outputs = executor.run(batch.inputs, context, plan, taps);
   at::Tensor logits = outputs.at(0);
   if (autocast && logits.scalar_type() == at::kBFloat16) logits = logits.to(at::kFloat);
-  at::Tensor loss = at::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Mean, -100, fit.regularize.label_smoothing);
+  at::Tensor loss = cross_entropy(logits, batch.labels, fit.regularize.label_smoothing);
   for (const auto& callback : callbacks) loss = callback->on_loss(trainer, batch, outputs, loss);
 
   const double value = loss.item<double>();
@@ -144,10 +143,11 @@ void Trainer::State::step(Trainer& trainer, data::Batch& batch) {
     optimizer->step(lr);
     // Dropped, not zeroed: the next backward then hands its own tensors over instead of adding to these.
     for (optim::Parameter& parameter : parameters) parameter.value.mutable_grad().reset();
-    at.correct += logits.detach().argmax(1).eq(batch.labels).sum().item<std::int64_t>();
+    at.correct += logits.detach().argmax(-1).eq(batch.labels).sum().item<std::int64_t>();
   }
-  at.loss_sum += value * static_cast<double>(batch.size());
-  at.seen += batch.size();
+  const std::int64_t counted = batch.labels.dim() == 1 ? batch.size() : batch.labels.ge(0).sum().item<std::int64_t>();
+  at.loss_sum += value * static_cast<double>(counted);
+  at.seen += counted;
   samples += batch.size();
   ++at.batch;
   ++at.step;

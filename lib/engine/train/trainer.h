@@ -1,5 +1,6 @@
 // The training loop. Features plug in as callbacks: distillation, fake-quantization, sparsity, privacy, logging, saving.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,11 +24,12 @@ class Callback {
   virtual ~Callback();
   virtual void on_start(Trainer&) {}
   virtual void on_epoch_start(Trainer&) {}
-  /// Before the forward pass: may change images or labels.
+  /// Before the forward pass: may change inputs or labels.
   virtual void on_batch(Trainer&, data::Batch&) {}
   /// Taps for the forward pass of this step (distillation of hidden layers, scores).
   virtual std::vector<exec::Tap> taps(Trainer&) { return {}; }
-  /// The loss so far (cross-entropy first): returns what to minimise. outputs[0] = logits [n, classes].
+  /// The loss so far (cross-entropy first): returns what to minimise. outputs[0] = logits [n, classes], or
+  /// [n, S, classes] where the labels are [n, S].
   virtual at::Tensor on_loss(Trainer&, const data::Batch&, const std::vector<at::Tensor>& outputs, const at::Tensor& loss) {
     (void)outputs;
     return loss;
@@ -55,6 +57,8 @@ struct TrainerOptions {
   /// What else shapes the result, as an object of objects: {"prune": {...}, "inputs": {"teacher": digest}}. A state of another run is no
   /// state to go on from.
   Json run = {};
+  /// What the net becomes where it is used, as in best.h5, if that is another than the one that is trained; null = the same.
+  std::function<exec::Model(const exec::Model&)> deploy = {};
   Json provenance = {};            ///< this step's record for what is saved in the run folder; the last metrics are added. null = none
 };
 
@@ -91,21 +95,27 @@ class Trainer {
 
 /// Classes that the graph's first output tells apart: its last dim.
 std::int64_t output_classes(const graph::Graph& graph);
-/// Throws ds::Error(kInput, where) where the data set's images or classes do not fit the graph.
+/// Throws ds::Error(kInput, where) where the data set's images or tokens, or its classes, do not fit the graph.
 void check_fit(const graph::Graph& graph, const data::Dataset& data, const std::string& where);
 
-/// Accuracy of a model on one split.
+/// Mean cross-entropy over the labels that are not -100.
+/// @param logits [n, classes] or [n, S, classes] float    @param labels int64 [n] or [n, S]
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, double smoothing = 0);
+
+/// Accuracy of a model on one split. What is counted are samples, or where labels are of tokens those tokens that have one.
 struct Evaluation {
   std::int64_t n = 0, correct = 0;
+  bool language = false;                        ///< classes are the vocabulary: metrics have "<prefix>_perplexity" too, exp(loss)
   double loss = 0, top1 = 0, top5 = 0;
   double top1_low = 0, top1_high = 0;           ///< Wilson interval, 95 %
-  std::vector<std::int64_t> predictions;        ///< [n]
-  std::vector<std::vector<std::int64_t>> confusion;  ///< [label][prediction]
+  std::vector<std::int64_t> predictions, labels, ids;  ///< [n]; ids: global ones of samples
+  std::vector<std::vector<std::int64_t>> confusion;  ///< [label][prediction]; empty beyond kMostConfusion classes
   std::vector<float> confidences;               ///< softmax of the predicted class
   std::int64_t classes = 0;
   /// {"<prefix>_top1", "<prefix>_top1_low", "<prefix>_top1_high", "<prefix>_loss", "<prefix>_n"; "<prefix>_top5" beyond five classes}
   Json metrics(const std::string& prefix) const;
 };
+inline constexpr std::int64_t kMostConfusion = 1000;
 /// Wilson's interval for `correct` of `n` at 95 % (Wilson 1927): {low, high}.
 std::pair<double, double> wilson(std::int64_t correct, std::int64_t n);
 /// Cross-entropy without smoothing; no gradients; BatchNorm by running statistics.

@@ -78,7 +78,7 @@ struct Teaching {
   const data::Dataset& data = data::open_cached("synthetic:shape=1x12x12,classes=4,train=64,val=16,test=16");
   io::Checkpoint checkpoint;
   train::Trainer trainer{student, data, commands::FitOptions{}, train::TrainerOptions{}, checkpoint};
-  data::Batch batch{data::preprocess(data.train.images.slice(0, 0, 16), data.preprocessing), data.train.labels.slice(0, 0, 16), data.train.labels.slice(0, 0, 16)};
+  data::Batch batch{{data::preprocess(data.train.images.slice(0, 0, 16), data.preprocessing)}, data.train.labels.slice(0, 0, 16), data.train.labels.slice(0, 0, 16)};
 
   at::Tensor loss(const std::string& name, const at::Tensor& logits) {
     const auto options = core::card("distillation", name).make_options();
@@ -88,7 +88,7 @@ struct Teaching {
   }
   at::Tensor teachers() {
     const c10::NoGradGuard off;
-    return exec::Executor(teacher).run({batch.images}, {})[0];
+    return exec::Executor(teacher).run(batch.inputs, {})[0];
   }
 };
 
@@ -206,10 +206,10 @@ TEST_CASE("distillation: the loss is a mean: neither the order nor a second copy
     const data::Batch whole = lesson.batch;
     const double once = lesson.loss(card.name, logits).item<double>();
     const auto turned = [](const at::Tensor& t) { return t.flip(0); };
-    lesson.batch = {turned(whole.images), turned(whole.labels), turned(whole.ids)};
+    lesson.batch = {{turned(whole.inputs[0])}, turned(whole.labels), turned(whole.ids)};
     check_close(lesson.loss(card.name, turned(logits)).item<double>(), once);
     const auto doubled = [](const at::Tensor& t) { return t.repeat_interleave(2, 0); };
-    lesson.batch = {doubled(whole.images), doubled(whole.labels), doubled(whole.ids)};
+    lesson.batch = {{doubled(whole.inputs[0])}, doubled(whole.labels), doubled(whole.ids)};
     check_close(lesson.loss(card.name, doubled(logits)).item<double>(), once);
     lesson.batch = whole;
   }

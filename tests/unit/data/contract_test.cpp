@@ -51,6 +51,11 @@ struct Sets : Folder {
       std::filesystem::create_directories(path() + "/folder/" + place);
       for (const char* name : {"rgb8.png", "rgba8.png", "palette8.png"}) golden_picture(name, "folder/" + place + "/" + name);
     }
+    for (int i = 0; i < 60; ++i)
+      for (const std::string name : {"a", "b"}) {
+        std::filesystem::create_directories(path() + "/text/" + name);
+        write("text/" + name + "/" + std::to_string(i) + ".txt", name + " text " + std::to_string(i));
+      }
     std::string table = "x,class,y\n";
     for (int i = 0; i < 200; ++i) table += std::to_string(i % 17) + "," + std::to_string(i % 3) + "," + std::to_string(i) + "\n";
     write("csv", table);
@@ -116,25 +121,34 @@ TEST_CASE("dataset: splits fit each other, ids are in a row, and the same SPEC g
       CHECK(split->first_id == next);
       next += split->size();
       if (split->size() == 0) continue;
-      CHECK(split->images.size(0) == split->size());
-      CHECK(split->images.sizes().slice(1) == set.train.images.sizes().slice(1));
-      CHECK((split->images.scalar_type() == at::kByte || split->images.scalar_type() == at::kFloat));
       CHECK((split->labels.scalar_type() == at::kLong));
       CHECK(split->labels.min().item<std::int64_t>() >= 0);
       CHECK(split->labels.max().item<std::int64_t>() < set.num_classes);
+      if (set.has_tokens()) {
+        CHECK(split->tokens.size() == split->size());
+        CHECK(split->tokens.ids.max().item<std::int64_t>() < set.tokens().vocab_size);
+        continue;
+      }
+      CHECK(split->images.size(0) == split->size());
+      CHECK(split->images.sizes().slice(1) == set.train.images.sizes().slice(1));
+      CHECK((split->images.scalar_type() == at::kByte || split->images.scalar_type() == at::kFloat));
       const at::Tensor x = preprocess(split->images, set.preprocessing);
       CHECK((x.scalar_type() == at::kFloat));
       CHECK(x.isfinite().all().item<bool>());
     }
+    const Dataset again = open(absolute_spec(spec));
+    CHECK(again.fingerprint == set.fingerprint);
+    CHECK(again.test.labels.equal(set.test.labels));
+    CHECK(again.preprocessing == set.preprocessing);
+    if (set.has_tokens()) {
+      CHECK(again.tokens().ids.equal(set.tokens().ids));
+      continue;
+    }
+    CHECK(again.train.images.equal(set.train.images));
     // Preprocessing is that of the training split.
     const at::Tensor x = preprocess(set.train.images, set.preprocessing);
     CHECK(x.mean().item<double>() == doctest::Approx(0).epsilon(1e-3));
     CHECK(x.std().item<double>() == doctest::Approx(1).epsilon(1e-2));
-    const Dataset again = open(absolute_spec(spec));
-    CHECK(again.fingerprint == set.fingerprint);
-    CHECK(again.train.images.equal(set.train.images));
-    CHECK(again.test.labels.equal(set.test.labels));
-    CHECK(again.preprocessing == set.preprocessing);
   }
   CHECK(opened >= 4);
 }

@@ -31,7 +31,7 @@ bool same(const at::Tensor& a, const at::Tensor& b) {
 bool same(const std::vector<Batch>& a, const std::vector<Batch>& b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (!same(a[i].images, b[i].images) || !same(a[i].labels, b[i].labels) || !same(a[i].ids, b[i].ids)) return false;
+    if (!same(a[i].inputs[0], b[i].inputs[0]) || !same(a[i].labels, b[i].labels) || !same(a[i].ids, b[i].ids)) return false;
   }
   return true;
 }
@@ -110,9 +110,9 @@ TEST_CASE("loader: without shuffling, the split in order, preprocessed, with glo
   const auto batches = epoch(loader, 0);
   REQUIRE(batches.size() == 3);
   CHECK(batches[2].size() == 3);
-  CHECK(batches[0].images.is_contiguous(at::MemoryFormat::ChannelsLast));
+  CHECK(batches[0].inputs[0].is_contiguous(at::MemoryFormat::ChannelsLast));
   const at::Tensor expected = preprocess(val.images, set().preprocessing);
-  CHECK(same(batches[1].images, expected.narrow(0, 4, 4)));
+  CHECK(same(batches[1].inputs[0], expected.narrow(0, 4, 4)));
   CHECK(same(batches[2].labels, val.labels.narrow(0, 8, 3)));
   std::vector<std::int64_t> order(11);
   std::iota(order.begin(), order.end(), 53);
@@ -134,7 +134,7 @@ TEST_CASE("loader: shuffled, every sample once, another order each epoch and see
   // Labels and images stay with their ids.
   for (const Batch& batch : epoch(options, 0)) {
     CHECK(same(batch.labels, set().train.labels.index_select(0, batch.ids)));
-    CHECK(same(batch.images, preprocess(set().train.images.index_select(0, batch.ids), set().preprocessing)));
+    CHECK(same(batch.inputs[0], preprocess(set().train.images.index_select(0, batch.ids), set().preprocessing)));
   }
 }
 
@@ -155,7 +155,7 @@ TEST_CASE("loader: neither workers nor prefetch nor the batch size change a samp
   single.batch_size = 1;
   const auto samples = epoch(single, 2);
   REQUIRE(samples.size() == 53);
-  CHECK(same(samples[9].images, expected[1].images.narrow(0, 1, 1)));
+  CHECK(same(samples[9].inputs[0], expected[1].inputs[0].narrow(0, 1, 1)));
   CHECK(!same(epoch(base, 3), expected));
 }
 
@@ -184,7 +184,7 @@ TEST_CASE("loader: a batch stays as it was when the next ones come") {
   Loader loader(set().train, set().preprocessing, options);
   Batch batch;
   REQUIRE(loader.next(batch));  // begins epoch 0 by itself
-  const at::Tensor kept = batch.images, copy = batch.images.clone();
+  const at::Tensor kept = batch.inputs[0], copy = batch.inputs[0].clone();
   while (loader.next(batch)) {
   }
   CHECK(same(kept, copy));
@@ -223,8 +223,8 @@ TEST_CASE("loader: what a worker throws comes out of next, at its batch") {
 TEST_CASE("loader: augmentation changes the training image, not its label, and is new each epoch") {
   const LoaderOptions options{.batch_size = 53, .augment = {"affine"}, .seed = 1};
   const auto a = epoch(options, 0), b = epoch(options, 1);
-  CHECK(!same(a[0].images, preprocess(set().train.images, set().preprocessing)));
-  CHECK(!same(a[0].images, b[0].images));
+  CHECK(!same(a[0].inputs[0], preprocess(set().train.images, set().preprocessing)));
+  CHECK(!same(a[0].inputs[0], b[0].inputs[0]));
   CHECK(same(a[0].labels, b[0].labels));
 }
 

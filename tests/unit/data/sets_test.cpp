@@ -89,7 +89,7 @@ TEST_CASE("synthetic: the nearest class mean of train tells the classes of test,
 
 TEST_CASE("synthetic: a malformed SPEC says what is wrong") {
   const auto fault = [](const std::string& rest) { return failure([&] { open("synthetic:" + rest); }); };
-  CHECK(fault("trian=5") == "2|data: synthetic: unknown key 'trian' (did you mean 'train'?); one of shape, classes, train, val, test, seed");
+  CHECK(fault("trian=5") == "2|data: synthetic: unknown key 'trian' (did you mean 'train'?); one of kind, task, vocab, length, shape, classes, train, val, test, seed");
   CHECK(fault("train") == "2|data: synthetic: 'train', expected key=value");
   CHECK(fault("train=x") == "2|data: synthetic: train=x, expected an integer");
   CHECK(fault("train=5,train=6") == "2|data: synthetic: train is given twice");

@@ -23,9 +23,13 @@ class Logits final : public train::Callback {
     at::Tensor teacher;
     {
       const c10::NoGradGuard off;
-      teacher = executor_.run({batch.images}, exec::RunContext{})[0];
+      teacher = executor_.run(batch.inputs, exec::RunContext{})[0];
     }
-    return soft_target_loss(outputs[0], teacher.to(outputs[0].scalar_type()), loss, options_.temperature, options_.soft_weight);
+    teacher = teacher.to(outputs[0].scalar_type());
+    if (batch.labels.dim() == 1) return soft_target_loss(outputs[0], teacher, loss, options_.temperature, options_.soft_weight);
+    const at::Tensor asked = batch.labels.flatten().ge(0).nonzero().flatten();  // [N, S]: of padding there is nothing to learn
+    const auto rows = [&](const at::Tensor& scores) { return scores.flatten(0, 1).index_select(0, asked); };
+    return soft_target_loss(rows(outputs[0]), rows(teacher), loss, options_.temperature, options_.soft_weight);
   }
 
  private:

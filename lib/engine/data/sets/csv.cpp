@@ -15,7 +15,9 @@
 #include "base/core/error.h"
 #include "base/io/csv.h"
 #include "base/io/files.h"
+#include "base/text/unicode.h"
 #include "engine/data/assemble.h"
+#include "engine/data/sets/class_folders.h"
 
 namespace ds::data::sets::csv {
 
@@ -42,15 +44,13 @@ std::optional<double> number(std::string_view text) {
 /// The columns of a file: where the target is, and the others by name.
 struct Header {
   std::size_t fields = 0, target = 0;
+  std::vector<std::size_t> texts;   ///< those that are text: none, one or a pair
   std::vector<std::string> names;   ///< of the features, sorted
   std::vector<std::size_t> places;  ///< of those
 };
 
-Header read_header(io::CsvReader& reader, const std::string& file, const std::string& target) {
-  std::vector<std::string> names;
-  if (!reader.next(names)) refuse(file, "is empty, expected a line of names and rows below it");
-  Header header;
-  header.fields = names.size();
+/// Where the column of that name is.
+std::size_t find_column(std::vector<std::string> names, const std::string& target, const std::string& file) {
   const auto found = std::find(names.begin(), names.end(), target);
   if (found == names.end()) {
     const std::string guess = core::nearest(target, names);
@@ -59,10 +59,24 @@ Header read_header(io::CsvReader& reader, const std::string& file, const std::st
     throw Error(Exit::kUsage, "data", fmt::format("csv: {} has no column '{}'{}", file, target, suggestion),
                 fmt::format("its first line names {}", fmt::join(names, ", ")));
   }
-  header.target = static_cast<std::size_t>(found - names.begin());
+  return static_cast<std::size_t>(found - names.begin());
+}
+
+Header read_header(io::CsvReader& reader, const std::string& file, const Options& options) {
+  std::vector<std::string> names;
+  if (!reader.next(names)) refuse(file, "is empty, expected a line of names and rows below it");
+  Header header;
+  header.fields = names.size();
+  header.target = find_column(names, options.target, file);
+  for (const std::string* name : {&options.text, &options.pair}) {
+    if (name->empty()) continue;
+    header.texts.push_back(find_column(names, *name, file));
+    if (header.texts.back() == header.target) throw Error(Exit::kUsage, "data", fmt::format("csv: column '{}' is both text and target", *name));
+  }
+  if (!header.texts.empty()) return header;  // the other columns are of no account
   header.places.resize(names.size());
   std::iota(header.places.begin(), header.places.end(), 0);
-  header.places.erase(header.places.begin() + (found - names.begin()));
+  header.places.erase(header.places.begin() + static_cast<std::ptrdiff_t>(header.target));
   std::sort(header.places.begin(), header.places.end(), [&](std::size_t a, std::size_t b) { return names[a] < names[b]; });
   for (const std::size_t place : header.places) header.names.push_back(names[place]);
   std::sort(names.begin(), names.end());
@@ -74,14 +88,22 @@ Header read_header(io::CsvReader& reader, const std::string& file, const std::st
 
 struct Rows {
   std::vector<float> values;         ///< [rows, features]
+  std::vector<std::string> texts;    ///< of each row, where there are some; of a pair with a NUL between
   std::vector<std::string> classes;  ///< of each row
   std::size_t size() const { return classes.size(); }
 };
 
 /// What is wrong with a row, or "" and its features behind `values`.
-std::string read_row(const Header& header, const std::vector<std::string>& fields, std::vector<float>& values) {
+std::string read_row(const Header& header, const std::vector<std::string>& fields, std::vector<float>& values, std::string& row_text) {
   if (fields.size() != header.fields) return fmt::format("{} fields, expected {} as in the first line", fields.size(), header.fields);
   if (fields[header.target].empty()) return "has no class";
+  for (const std::size_t place : header.texts) {
+    const std::string& text = fields[place];
+    const std::size_t bad = std::min(text::find_invalid_utf8(text), text.find('\0'));
+    if (bad != std::string::npos) return fmt::format("field {}, byte {} is no UTF-8 text", place + 1, bad);
+    if (place != header.texts[0]) row_text += '\0';
+    row_text += text;
+  }
   for (std::size_t i = 0; i < header.places.size(); ++i) {
     const std::string& text = fields[header.places[i]];
     const auto value = number(text);
@@ -98,16 +120,19 @@ std::vector<Rows> read_rows(io::CsvReader& reader, const Header& header, const s
   std::size_t wrong = 0;
   std::vector<std::string> fields;
   std::vector<float> values;
+  std::string text;
   while (reader.next(fields)) {
     values.clear();
-    const std::string problem = read_row(header, fields, values);
+    text.clear();
+    const std::string problem = read_row(header, fields, values, text);
     if (!problem.empty()) {
       if (++wrong <= kMostNamed) errors.emplace_back(Exit::kInput, reader.where(), problem);
       continue;
     }
     const std::string row = fmt::format("{}", fmt::join(fields, "\x1f"));
-    const unsigned long tenth = std::stoul(io::xxh3_128(row.data(), row.size()).substr(0, 8), nullptr, 16) % 10;
-    Rows& rows = splits[tenth == 8 ? 1 : tenth == 9 ? 2 : 0];
+    const unsigned long place = tenth(row);
+    Rows& rows = splits[place == 8 ? 1 : place == 9 ? 2 : 0];
+    if (!header.texts.empty()) rows.texts.push_back(text);
     rows.values.insert(rows.values.end(), values.begin(), values.end());
     rows.classes.push_back(std::move(fields[header.target]));
   }
@@ -139,9 +164,12 @@ Split to_split(const Rows& rows, std::size_t features, const std::map<std::strin
   Split split;
   if (rows.size() == 0) return split;
   const auto n = static_cast<std::int64_t>(rows.size());
-  split.images = at::empty({n, static_cast<std::int64_t>(features), 1, 1}, at::TensorOptions().dtype(at::kFloat));
   split.labels = at::empty({n}, at::TensorOptions().dtype(at::kLong));
-  std::copy(rows.values.begin(), rows.values.end(), split.images.mutable_data_ptr<float>());
+  split.texts = rows.texts;
+  if (rows.texts.empty()) {
+    split.images = at::empty({n, static_cast<std::int64_t>(features), 1, 1}, at::TensorOptions().dtype(at::kFloat));
+    std::copy(rows.values.begin(), rows.values.end(), split.images.mutable_data_ptr<float>());
+  }
   for (std::int64_t i = 0; i < n; ++i) split.labels.mutable_data_ptr<std::int64_t>()[i] = labels.at(rows.classes[static_cast<std::size_t>(i)]);
   return split;
 }
@@ -169,9 +197,11 @@ Dataset load(const std::string& rest, const core::Options& given) {
   if (file.empty()) throw Error(Exit::kUsage, "data", "'csv' without a file", "give csv:FILE?target=NAME");
   if (options.target.empty())
     throw Error(Exit::kUsage, "data", "'csv' without a target", fmt::format("give csv:{}?target=NAME, the column of the class", file));
+  if (options.text.empty() && (!options.pair.empty() || options.length > 0))
+    throw Error(Exit::kUsage, "data", "csv: pair and length are for text", fmt::format("give csv:{}?text=NAME,target=NAME", file));
   const std::string bytes = io::read_file(file);
   io::CsvReader reader(bytes, file);
-  const Header header = read_header(reader, file, options.target);
+  const Header header = read_header(reader, file, options);
   const std::vector<Rows> splits = read_rows(reader, header, file);
   Dataset set;
   set.labels = classes_of(splits, file, options.target);
@@ -179,7 +209,9 @@ Dataset load(const std::string& rest, const core::Options& given) {
   if (splits[0].size() == 0) refuse(file, "has no rows to train on, but a few in other splits", "add some");
   std::map<std::string, std::int64_t> labels;
   for (const std::string& label : set.labels) labels.emplace(label, labels.size());
-  set.preprocessing = standard(splits[0], header);
+  if (header.texts.empty()) set.preprocessing = standard(splits[0], header);
+  else set.preprocessing = {{"kind", "text"}};
+  if (options.length > 0 && !header.texts.empty()) set.preprocessing["max_length"] = options.length;
   set.train = to_split(splits[0], header.names.size(), labels);
   set.val = to_split(splits[1], header.names.size(), labels);
   set.test = to_split(splits[2], header.names.size(), labels);

@@ -1,5 +1,3 @@
-#include "base/catalog/dataset/synthetic.h"
-
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
@@ -8,6 +6,7 @@
 
 #include "base/core/error.h"
 #include "engine/data/assemble.h"
+#include "engine/data/sets/synthetic_tokens.h"
 #include "engine/exec/random.h"
 
 namespace ds::data::sets::synthetic {
@@ -86,6 +85,11 @@ Split draw(const char* name, std::int64_t n, const std::vector<float>& pictures,
 Dataset load(const std::string& rest, const core::Options& given) {
   Options options = static_cast<const Options&>(given);
   read_options("synthetic", rest, options);
+  if (options.kind == "tokens") {
+    const double tokens = double(options.length + 1) * (double(options.train) + double(options.val) + double(options.test));
+    if (tokens > 1e9) refuse(fmt::format("{:.3g} tokens, expected at most 1e9", tokens), "ask for fewer or shorter samples");
+    return synthetic::tokens(options);
+  }
   const std::vector<std::int64_t> shape = parse_shape(options.shape);
   constexpr double kMost = 8e9;  // bytes: beyond it a slip of the keyboard is more likely than a wish
   const double size = double(shape[0]) * double(shape[1]) * double(shape[2]);
