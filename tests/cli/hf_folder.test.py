@@ -377,4 +377,5 @@ def test_memory_stays_near_the_tensors(folder):
     check(used < 1.1 * 64, f"to a folder: {used:.0f} MiB for 64 MiB of tensors")
 
 
-main(__name__)
+if __name__ == "__main__":
+    main(__name__)

@@ -1,6 +1,8 @@
 """ds-predict: the same as ds-eval on the same pictures, texts and rows, its lines, pipes that stream, files, int8, and inputs that cannot be read."""
 import csv
+import importlib.util
 import json
+import math
 import os
 import signal
 import struct
@@ -270,6 +272,102 @@ def test_a_table_is_data_and_its_columns_are_known_by_name(folder):
     refused(piped, "stdin:5: 1 fields")
     refused(run("ds-predict", net, f"{folder}/s.csv", *SMALL, expect=3), "s.csv: its first line has no column 'b'")
     refused(run("ds-predict", net, f"{folder}/none.csv", *SMALL, expect=3), "none.csv: no such file")
+
+
+TEXT_NET = ["--model", "bert_tiny", "--model.dim", 32, "--model.heads", 2, "--model.depth", 1, "--model.mlp_dim", 32, "--model.max_positions", 128]
+
+
+def test_lines_of_text_have_the_classes_that_eval_finds(folder):
+    words = ["the sun", "a río", "東京", "é or e\u0301", "it's 5.5", "naïve", "under the bridge of sighs"]
+    texts = []
+    for split, number in (("train", 60), ("val", 4), ("test", 20)):
+        for name in ("rain", "shine"):
+            os.makedirs(f"{folder}/set/{split}/{name}")
+            for i in range(number):
+                text = f"{words[i % 7]} {'wet and grey' if name == 'rain' else 'warm!'} {'x' * (i % 13)}{i}"
+                write(f"{folder}/set/{split}/{name}/{i:03}.txt", text.encode())
+                if split == "test":
+                    texts.append(text)
+    net = f"{folder}/net.h5"
+    run("ds-train", "--data", "text:set?length=48", *TEXT_NET, "--epochs", 4, "-o", net, *SMALL, cwd=folder)
+    run("ds-eval", net, "--predictions", f"{folder}/p.csv", *SMALL, cwd="/")
+    rows = list(csv.DictReader(open(f"{folder}/p.csv")))
+    path = write(f"{folder}/texts.txt", "\n".join(texts).encode())
+    plain = run("ds-predict", net, path, *SMALL)
+    found = lines(plain)
+    check(len(rows) == len(found) == 40 and [line["input"] for line in found] == texts, len(rows), found[:2])
+    wanted = sorted((["rain", "shine"][int(row["prediction"])], round(float(row["confidence"]), 4)) for row in rows)
+    check(sorted((line["labels"][0], round(line["scores"][0], 4)) for line in found) == wanted, found[:3], rows[:3])
+    # Batches of like lengths give the lines in the inputs' order, whatever the batch.
+    for size in (1, 7):
+        other = lines(run("ds-predict", net, path, "-b", size, *SMALL))
+        check([(line["input"], line["labels"]) for line in other] == [(line["input"], line["labels"]) for line in found], size)
+    raw = lines(run("ds-predict", net, "-", "--raw", *SMALL, stdin="\n".join(texts[:3]).encode()))
+    check([line["input"] for line in raw] == texts[:3] and all(len(line["output"]) == 2 for line in raw), raw)
+    pairs = write(f"{folder}/pairs.jsonl", b'{"text": "one", "pair": "two"}\n{"text": "one"}\n[1]\n{"text": 3}\n')
+    found = lines(run("ds-predict", net, pairs, *SMALL, expect=3))
+    check(found[0]["pair"] == "two" and found[0]["input"] == "one" and found[0]["scores"] != found[1]["scores"], found)
+    check("no JSON object" in found[2]["error"] and "no JSON object" in found[3]["error"], found)
+    check(lines(run("ds-predict", net, "-", "--jsonl", *SMALL, stdin=b'{"text": "one"}\n'))[0]["labels"] == found[1]["labels"], "--jsonl")
+    # Bytes that are no UTF-8, a line without a token, one that is far longer than the model takes.
+    odd = subprocess.run(command("ds-predict", net, "-", *SMALL), input=b"\xef\xbb\xbfok\nab\xff\n\n" + b"long " * 5000, capture_output=True, timeout=60)
+    found = [json.loads(line) for line in odd.stdout.decode().splitlines()]
+    check(odd.returncode == 3 and [len(line) for line in found] == [3, 2, 2, 3] and found[0]["input"] == "ok", odd)
+    check("byte 2 is 0xff" in found[1]["error"] and "no tokens" in found[2]["error"] and b"stdin:2: the text is no UTF-8" in odd.stderr, odd)
+    refused(run("ds-predict", net, f"{folder}/none.txt", *SMALL, expect=3), "none.txt: no such file")
+    refused(run("ds-predict", net, folder, *SMALL, expect=3), folder)
+    # int8, too.
+    run("ds-quantize", net, "-o", f"{folder}/int8.h5", *SMALL)
+    found = lines(run("ds-predict", f"{folder}/int8.h5", path, *SMALL))
+    check(len(found) == 40 and all(line["labels"][0] in ("rain", "shine") for line in found), found[:2])
+
+
+def test_masks_are_filled_and_texts_go_on(folder):
+    write(f"{folder}/book.txt", b"All work and no play makes Jack a dull boy. " * 60)
+    masked = f"{folder}/masked.h5"
+    run("ds-train", "--data", "text:book.txt?task=masked-lm,length=32", *TEXT_NET, "--model.head", "masked-lm", "--epochs", 1, "-o", masked, *SMALL, cwd=folder)
+    result = run("ds-predict", masked, "-", "--top", 3, *SMALL, stdin=b"All w[MASK]rk and n[MASK] play\nno mask\n", expect=3)
+    found = lines(result)
+    check(len(found[0]["masks"]) == 2 and all(len(mask["tokens"]) == len(mask["scores"]) == 3 for mask in found[0]["masks"]), found)
+    check("[MASK]" not in found[0]["filled"] and found[0]["filled"].startswith("All w"), found)
+    check("has no [MASK]" in found[1]["error"], found)
+    raw = lines(run("ds-predict", masked, "-", "--raw", *SMALL, stdin=b"abc\nabcdef\n"))
+    check([len(line["output"]) for line in raw] == [3, 6], "padding is no output:", [len(line["output"]) for line in raw])
+    causal = f"{folder}/causal.h5"
+    run("ds-train", "--data", "text:book.txt?length=32", "--model", "gpt2_tiny", "--epochs", 1, "-o", causal, *SMALL, cwd=folder)
+    found = lines(run("ds-predict", causal, "-", "--top", 4, *SMALL, stdin=b"All work\nAll work and no\n"))
+    for line in found:
+        check(len(line["next"]["tokens"]) == 4 and 0 < sum(line["next"]["scores"]) <= 1.00001, line)
+    alone = lines(run("ds-predict", causal, "-", "--top", 4, *SMALL, stdin=b"All work\n"))[0]
+    check(alone["next"]["tokens"] == found[0]["next"]["tokens"], "padding is seen:", alone, found[0])
+
+
+def test_labels_of_tokens_and_embeddings_of_texts(folder):
+    """A net from a folder of Hugging Face; what is printed is worked out from --raw here."""
+    spec = importlib.util.spec_from_file_location("hf_folder", os.path.join(SOURCE, "tests/cli/hf_folder.test.py"))
+    hf = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hf)
+    names = {"0": "O", "1": "B-PER", "2": "I-PER"}
+    place = hf.made(folder, "tokens", {**hf.encoder("bert."), "classifier.weight": [3, hf.D], "classifier.bias": [3]},
+                    architectures=["BertForTokenClassification"], id2label=names)
+    run("ds-convert", place, "-o", f"{folder}/tokens.h5", *SMALL)
+    text = "good films \u00e9 a BAD"
+    line = lines(run("ds-predict", f"{folder}/tokens.h5", "-", *SMALL, stdin=text.encode()))[0]
+    check(line["tokens"] == ["good", "film", "##s", "[UNK]", "a", "bad"], line)
+    raw = lines(run("ds-predict", f"{folder}/tokens.h5", "-", "--raw", *SMALL, stdin=f"a\n{text}".encode()))
+    check([len(one["output"]) for one in raw] == [3, 8], "special tokens count, padding does not:", raw)
+    for scores, label, share in zip(raw[1]["output"][1:-1], line["labels"], line["scores"], strict=True):
+        powers = [math.exp(score) for score in scores]
+        check(label == names[str(powers.index(max(powers)))] and abs(share - max(powers) / sum(powers)) < 1e-5, scores, label, share)
+    place = hf.sentences(folder)
+    run("ds-convert", place, "-o", f"{folder}/sentences.h5", *SMALL)
+    texts = write(f"{folder}/sentences.txt", b"good film\n" + b"a bad film " * 9 + b"\na\n")
+    plain = lines(run("ds-predict", f"{folder}/sentences.h5", texts, *SMALL))
+    raw = lines(run("ds-predict", f"{folder}/sentences.h5", texts, "--raw", "-b", 1, *SMALL))
+    for one, other in zip(plain, raw, strict=True):
+        check(list(one) == ["input", "embedding"] and list(other) == ["input", "output"], one, other)
+        check(len(one["embedding"]) == hf.D and abs(sum(x * x for x in one["embedding"]) - 1) < 1e-5, one)
+        check(max(abs(a - b) for a, b in zip(one["embedding"], other["output"])) < 1e-5, "padding is seen:", one, other)
 
 
 def test_models_that_do_not_fit(folder):

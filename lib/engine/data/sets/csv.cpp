@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <numeric>
@@ -29,16 +28,6 @@ constexpr std::size_t kMostColumns = 4096, kMostClasses = 65536, kMostNamed = 10
 
 [[noreturn]] void refuse(const std::string& where, const std::string& what, const std::string& hint = "") {
   throw Error(Exit::kInput, where, what, hint);
-}
-
-/// A finite decimal number. Unlike in YAML, leading zeros and spaces about it are common in tables, and "nan" is a hole.
-std::optional<double> number(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t+"), end = text.find_last_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  double value = 0;
-  const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end + 1, value);
-  if (error != std::errc() || stop != text.data() + end + 1 || !std::isfinite(static_cast<float>(value))) return {};
-  return value;
 }
 
 /// The columns of a file: where the target is, and the others by name.
@@ -106,7 +95,7 @@ std::string read_row(const Header& header, const std::vector<std::string>& field
   }
   for (std::size_t i = 0; i < header.places.size(); ++i) {
     const std::string& text = fields[header.places[i]];
-    const auto value = number(text);
+    const auto value = io::csv_number(text);
     if (!value) return fmt::format("column '{}' has '{}', expected a finite number", header.names[i], text);
     values.push_back(static_cast<float>(*value));
   }
@@ -155,8 +144,8 @@ std::vector<std::string> classes_of(const std::vector<Rows>& splits, const std::
   if (names.size() > kMostClasses || (rows >= 20 && names.size() == rows))
     refuse(file, fmt::format("column '{}' has {} classes in {} rows, expected one of a few in each row", target, names.size(), rows),
            "a number cannot be predicted, only a class");
-  if (std::all_of(names.begin(), names.end(), [](const std::string& name) { return number(name).has_value(); }))
-    std::stable_sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) { return *number(a) < *number(b); });
+  if (std::all_of(names.begin(), names.end(), [](const std::string& name) { return io::csv_number(name).has_value(); }))
+    std::stable_sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) { return *io::csv_number(a) < *io::csv_number(b); });
   return names;
 }
 
