@@ -196,14 +196,11 @@ io::Checkpoint from_transformers(const Source& source, Tensors tensors, core::Re
   models::HfNet net = models::read_hf_config(source.config, source.more, where);
   const bool headless = net.options.value("head", "") == "embedding";
   const bool texts = models::takes(net.arch, models::InputKind::kTokens);
-  const auto build = [&] {
-    return models::build(models::choose(net.arch, net.options, where), {.kind = texts ? models::InputKind::kTokens : models::InputKind::kImages});
-  };
-  graph::Graph graph = build();
+  graph::Graph graph = models::build_hf(net, where);
   const std::set<std::string> heads = rename(tensors, net.family->prefix, headless, graph);
   if (net.family->fit) net.family->fit(tensors, net.options);
   if (source.sentences && net.options.contains("pooler")) net.options["pooler"] = false;  // the embedding is the mean; nobody reads it
-  graph = build();
+  graph = models::build_hf(net, where);
   drop_unread(source, net, graph, heads, tensors, record);
   fit_dtypes(graph, tensors, record);
   check_tensors(graph, tensors, source.folder);

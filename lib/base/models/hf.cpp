@@ -72,8 +72,9 @@ std::string nearest(const HfFamily& family, const Json& options) {
     if (found == families().end()) continue;
     for (const std::string& arch : found->second) {
       const auto own = core::card("architecture", arch).make_options();
+      const core::Fields fields = core::walk(*own);
       std::size_t count = 0;
-      for (const core::Entry& entry : core::walk(*own).entries())
+      for (const core::Entry& entry : fields.entries())
         count += options.contains(entry.path) && !same(options.at(entry.path), core::entry_json(entry));
       if (count < least) least = count, best = arch;
     }
@@ -174,6 +175,15 @@ HfNet read_hf_config(const Json& config, const Json& more, const std::string& wh
   net.options.update(more);
   net.arch = hf::nearest(*net.family, net.options);
   return net;
+}
+
+graph::Graph build_hf(const HfNet& net, const std::string& where) {
+  try {
+    return build(choose(net.arch, net.options, where), {.kind = takes(net.arch, InputKind::kTokens) ? InputKind::kTokens : InputKind::kImages});
+  } catch (const Error& e) {
+    if (e.code() != Exit::kUsage) throw;  // what would be the user's fault is the file's here
+    throw Error(Exit::kInput, where, e.where() + ": " + e.message());
+  }
 }
 
 Json write_hf_config(const graph::Graph& graph, std::string& name, std::string& task) {

@@ -93,6 +93,9 @@ struct HfNet {
 /// does not compute.
 HfNet read_hf_config(const Json& config, const Json& more, const std::string& where);
 
+/// The net's graph. Throws ds::Error(kInput, where) where sizes do not go together.
+graph::Graph build_hf(const HfNet& net, const std::string& where);
+
 /// The config.json of a net with the graph's architecture and options, null where no class of a registered family is that net. `name`: the class's.
 Json write_hf_config(const graph::Graph& graph, std::string& name, std::string& task);
 
