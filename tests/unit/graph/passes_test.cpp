@@ -85,6 +85,15 @@ TEST_CASE("passes: a linear layer before a batch norm folds too") {
   CHECK(folded.graph.outputs[0].value == "fc");
 }
 
+TEST_CASE("passes: a linear layer that stores its weight as [in, out] keeps its batch norm") {
+  Builder b;
+  const Value x = b.node("linear", "fc", {b.input("x", DType::kF32, {Dim::symbol("N"), 2})}, {{"out_features", 3}, {"transposed", true}});
+  b.output("y", b.node("batch_norm2d", "bn", {x}));
+  const Folded folded = fold_batch_norm(b.finish(), {});
+  CHECK(folded.folded.empty());
+  CHECK(folded.graph.find_node("bn") != nullptr);
+}
+
 TEST_CASE("passes: a batch norm that others need stays") {
   const auto folds = [](const std::function<Value(Builder&, const Value&, const Value&)>& rest) {
     Builder b;
