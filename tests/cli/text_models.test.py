@@ -98,6 +98,15 @@ def test_a_net_for_texts_refuses_images_and_the_other_way_round(folder):
           "'resnet18' takes images, the data are texts", folder=folder)
 
 
+def test_data_of_a_larger_vocabulary_are_told(folder):
+    weights = write(f"{folder}/w.safetensors", bert(words=37, positions=19, classes=3))
+    convert(weights, "--arch", "bert_tiny", *SMALL, "-o", f"{folder}/m.h5")
+    data = "synthetic:kind=tokens,vocab={},length={},classes=3,train=8,val=8,test=64"
+    run("ds-eval", f"{folder}/m.h5", "--data", data.format(37, 12), "--threads", 1)
+    fails(["ds-eval", f"{folder}/m.h5", "--data", data.format(90, 12), "--threads", 1], 3, "knows 37 tokens", "ids up to 89", folder=folder)
+    fails(["ds-eval", f"{folder}/m.h5", "--data", data.format(37, 24), "--threads", 1], 3, "24 tokens", "19", folder=folder)
+
+
 def test_options_are_those_of_texts(folder):
     text = run("ds-train", "--model", "roberta_base", "--help").out
     for name in ("vocab_size", "max_positions", "mlp_dim", "head"):

@@ -64,6 +64,13 @@ TEST_CASE("tokens: positions from 0, or counted without the padding") {
   CHECK_THROWS_WITH_AS(run(on_ids("position_ids", {{"limit", 5}, {"padding_idx", 1}}), {in}), doctest::Contains("a sequence of 4 tokens, expected at most 3"), Error);
 }
 
+TEST_CASE("tokens: what is in no row of a table is told with the table's size") {
+  exec::Model model = on_ids("embedding", {{"num_embeddings", 5}, {"dim", 3}});
+  CHECK(run(model, {ids({0, 4}, 1)}).sizes().vec() == std::vector<std::int64_t>{1, 2, 3});
+  CHECK_THROWS_WITH_AS(run(model, {ids({0, 5, 9, 1}, 2)}), doctest::Contains("node 'node' (embedding): looks up row 9 of a table of 5"), Error);
+  CHECK_THROWS_WITH_AS(run(model, {ids({0, -1, 3, 1}, 2)}), doctest::Contains("looks up row -1 of a table of 5"), Error);
+}
+
 TEST_CASE("tokens: the mean over the tokens that are there, 0 where none is") {
   graph::Builder b;
   const graph::Value x = b.input("x", DType::kF32, {sym("N"), sym("S"), 2});
