@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """ds-convert to ONNX and back, judged by ONNX Runtime and ONNX's own checker on the same inputs as our engine."""
+import json
 import os
 import subprocess
 import sys
@@ -14,11 +15,11 @@ import numpy  # noqa: E402
 import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 
-from cli import BIN, check, fails, main, run  # noqa: E402
+from cli import BIN, SOURCE, check, fails, main, run  # noqa: E402
 
 # Family: (a small member, side of its images or 0 for tokens, options). Sizes are those with which a run takes little time.
 TINY_TEXT = {"dim": 16, "depth": 2, "heads": 2, "mlp_dim": 32, "max_positions": 32}
-FAMILIES = {
+IMAGES = {
     "alexnet": ("alexnet", 96, {"hidden_features": 64}),
     "cnn": ("cnn", 32, {}),
     "convnext": ("convnext_tiny", 32, {}),
@@ -37,9 +38,24 @@ FAMILIES = {
     "regnet": ("regnet_y_400mf", 32, {}),
     "resnet": ("resnet18", 32, {}),
     "shufflenet_v2": ("shufflenet_v2_x0_5", 32, {}),
+    "swin": ("swin_t", 64, {}),
+    "swin_v2": ("swin_v2_t", 64, {}),
     "squeezenet": ("squeezenet1_1", 63, {}),
+    "unet": ("unet", 32, {}),
     "vgg": ("vgg11_bn", 32, {"hidden_features": 64}),
     "vit": ("vit_tiny", 32, {"depth": 2}),
+}
+TOKENS = {
+    "bert": ("bert_tiny", 0, {**TINY_TEXT, "head": "classification"}),
+    "distilbert": ("distilbert_base", 0, {**TINY_TEXT, "head": "masked-lm"}),
+    "gpt2": ("gpt2_tiny", 0, {"head": "causal-lm"}),
+    "gru": ("gru", 0, {}),
+    "llama": ("llama_tiny", 0, {"head": "causal-lm"}),
+    "lstm": ("lstm", 0, {}),
+    "minilm": ("minilm_l6", 0, {**TINY_TEXT, "head": "embedding"}),
+    "roberta": ("roberta_base", 0, {**TINY_TEXT, "head": "token"}),
+    "t5": ("t5_tiny", 0, {}),
+    "tcn": ("tcn", 0, {}),
 }
 TOLERANCE = 1e-5
 
@@ -77,31 +93,46 @@ def session_of(path):
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def both(folder, model, exported, batch):
-    """Outputs of our engine and of ONNX Runtime, by name."""
-    session = session_of(exported)
-    given = inputs_of(session, batch)
+def engine(folder, model, given):
+    """Outputs of our engine, by name."""
     numpy.savez(f"{folder}/in.npz", **given)
     helper("run", model, f"{folder}/in.npz", f"{folder}/out.npz")
-    ours = dict(numpy.load(f"{folder}/out.npz"))
-    ours.pop("__ds__", None)
+    outputs = dict(numpy.load(f"{folder}/out.npz"))
+    outputs.pop("__ds__", None)
+    return outputs
+
+
+def ort(session, given):
     names = [output.name for output in session.get_outputs()]
-    theirs = dict(zip(names, session.run(names, given)))
-    check(ours.keys() == theirs.keys(), "outputs", ours.keys(), theirs.keys())
-    return ours, theirs
+    return dict(zip(names, session.run(names, given)))
+
+
+def difference(ours, theirs, what):
+    """The largest one, as a part of the largest value."""
+    check(ours.keys() == theirs.keys(), what, "outputs", ours.keys(), theirs.keys())
+    largest = 0
+    for name, y in ours.items():
+        check(y.shape == theirs[name].shape, what, name, y.shape, theirs[name].shape)
+        check(numpy.isfinite(y).all() and numpy.abs(y).max() > 0, what, name, "is not finite, or 0 everywhere")
+        largest = max(largest, float(numpy.abs(y - theirs[name]).max() / numpy.abs(y).max()))
+    return largest
 
 
 def agree(folder, model, exported, what, tolerance=TOLERANCE):
+    """Both give the same for three samples, and ONNX Runtime for the first of them alone."""
     onnx.checker.check_model(str(exported), full_check=True)
-    largest = 0
-    for batch in (1, 3):
-        ours, theirs = both(folder, model, exported, batch)
-        for name, y in ours.items():
-            check(y.shape == theirs[name].shape, what, name, y.shape, theirs[name].shape)
-            check(numpy.isfinite(y).all() and numpy.abs(y).max() > 0, what, name, "is not finite, or 0 everywhere")
-            largest = max(largest, float(numpy.abs(y - theirs[name]).max() / numpy.abs(y).max()))
-    print(f"     {what}: largest difference {largest:.1e} of the maximum", flush=True)
+    session = session_of(exported)
+    given = inputs_of(session, 3)
+    ours = engine(folder, model, given)
+    largest = difference(ours, ort(session, given), what)
+    alone = ort(session, {name: value[:1] for name, value in given.items()})
+    largest = max(largest, difference({name: y[:1] for name, y in ours.items()}, alone, what + ", the first alone"))
     check(largest <= tolerance, what, "differs by", largest)
+    return given, ours, largest
+
+
+def digest(path):
+    return json.loads(run("ds-convert", path, "--inspect", "--format", "json").out)["inputs"][0]["digest"]
 
 
 def exported(folder, name, arch, side=0, options=None):
@@ -110,9 +141,210 @@ def exported(folder, name, arch, side=0, options=None):
     return f"{folder}/{name}.h5", f"{folder}/{name}.onnx"
 
 
-def test_every_family(folder):
-    for family, (arch, side, options) in FAMILIES.items():
-        agree(folder, *exported(folder, "net", arch, side, options), family)
+def every(folder, families, from_nodes):
+    """Exported, judged, and read again: by the graph that travels along the same model, and where `from_nodes` has the family by the nodes alone."""
+    for family, (arch, side, options) in families.items():
+        model, written = exported(folder, "net", arch, side, options)
+        given, ours, largest = agree(folder, model, written, family)
+        run("ds-convert", written, "-f", "-o", f"{folder}/back.h5")
+        check(digest(f"{folder}/back.h5") == digest(model), family, "comes back as another model")
+        said = f"     {family}: {largest:.1e} of the maximum"
+        if from_nodes(family):
+            run("ds-convert", written, "--no-own-graph", "-f", "-o", f"{folder}/nodes.h5")
+            again = difference(engine(folder, f"{folder}/nodes.h5", given), ours, family + " from its nodes")
+            check(again <= TOLERANCE, family, "made from its nodes differs by", again)
+            said += f", made from its nodes {again:.1e}"
+        print(said, flush=True)
+
+
+def test_images(folder):
+    every(folder, IMAGES, lambda family: family not in ("alexnet", "swin", "swin_v2"))
+
+
+def test_tokens(folder):
+    every(folder, TOKENS, lambda family: False)
+
+
+def test_graphs_of_pytorch(folder):
+    """Nets as PyTorch's exporter writes them become checkpoints with PyTorch's outputs, and go back to ONNX."""
+    golden = os.path.join(SOURCE, "tests/golden/onnx")
+    names = sorted(name[:-5] for name in os.listdir(golden) if name.endswith(".onnx"))
+    check(len(names) >= 11, "stored nets", names)
+    for name in names:
+        stored = dict(numpy.load(f"{golden}/{name}.npz"))
+        run("ds-convert", f"{golden}/{name}.onnx", "-f", "-o", f"{folder}/net.h5")
+        given = {"input": stored["input"]}
+        apart = difference(engine(folder, f"{folder}/net.h5", given), {"output": stored["output"]}, name)
+        run("ds-convert", f"{folder}/net.h5", "-f", "-o", f"{folder}/net.onnx")
+        onnx.checker.check_model(f"{folder}/net.onnx", full_check=True)
+        again = difference(ort(session_of(f"{folder}/net.onnx"), given), {"output": stored["output"]}, name + " written again")
+        print(f"     {name}: {apart:.1e} of the maximum, written again {again:.1e}", flush=True)
+        check(max(apart, again) <= TOLERANCE, name, "differs by", apart, again)
+    inspected = json.loads(run("ds-convert", f"{folder}/net.h5", "--inspect", "--format", "json").out)
+    check(inspected["inputs"], inspected)
+    run("ds-convert", f"{golden}/residual_plain.onnx", "-f", "-o", f"{folder}/net.h5")
+    run("ds-convert", f"{folder}/net.h5", "-f", "-o", f"{folder}/net.safetensors")
+    header = open(f"{folder}/net.safetensors", "rb").read(20000)
+    for tensor in ("conv1.weight", "bn1.running_var", "layer1.0.conv2.weight", "layer2.downsample.1.bias", "fc.weight"):
+        check(f'"{tensor}"'.encode() in header, tensor, "keeps its name")
+
+
+def test_int8(folder):
+    """A quantized net in QDQ form: the same classes, and outputs within a step of the last layer's input on nearly all values."""
+    for arch in ("cnn", "resnet18"):
+        run("ds-train", "--data", "digits", "--model", arch, "--epochs", 1, "--threads", 1, "--progress", "none", "-f", "-o", f"{folder}/float.h5")
+        run("ds-quantize", f"{folder}/float.h5", "--threads", 1, "-f", "-o", f"{folder}/int8.h5")
+        run("ds-convert", f"{folder}/int8.h5", "-f", "-o", f"{folder}/int8.onnx")
+        onnx.checker.check_model(f"{folder}/int8.onnx", full_check=True)
+        kinds = {node.op_type for node in onnx.load(f"{folder}/int8.onnx").graph.node}
+        check({"QuantizeLinear", "DequantizeLinear"} <= kinds, kinds)
+        session = session_of(f"{folder}/int8.onnx")
+        given = inputs_of(session, 64)
+        ours, theirs = engine(folder, f"{folder}/int8.h5", given)["logits"], ort(session, given)["logits"]
+        apart = numpy.abs(ours - theirs) / numpy.abs(ours).max()
+        same = (ours.argmax(1) == theirs.argmax(1)).mean()
+        print(f"     {arch}: {(apart <= 1 / 127).mean():.1%} of outputs within 1/127 of the maximum, largest {apart.max():.1e}, same class {same:.1%}", flush=True)
+        check(same >= 0.95 and (apart <= 1 / 127).mean() >= 0.95 and apart.max() < 0.1, arch, same, apart.max())
+        run("ds-convert", f"{folder}/int8.onnx", "-f", "-o", f"{folder}/back.h5")
+        check(digest(f"{folder}/back.h5") == digest(f"{folder}/int8.h5"), "comes back as another model")
+        run("ds-convert", f"{folder}/int8.onnx", "--no-own-graph", "-f", "-o", f"{folder}/nodes.h5")
+        again = engine(folder, f"{folder}/nodes.h5", given)["logits"]
+        check(numpy.abs(again - ours).max() <= 1e-4 * numpy.abs(ours).max(), arch, "made from its nodes differs by", numpy.abs(again - ours).max())
+
+
+def test_external_data(folder):
+    model, written = exported(folder, "a", "lenet", 32)
+    inside = ort(session_of(written), inputs_of(session_of(written), 2))
+    record = json.loads(run("ds-convert", model, "--external-data", "-f", "-o", f"{folder}/b.onnx", "--format", "json").out)
+    check(os.path.dirname(record["data"]) == os.path.realpath(folder) and os.path.getsize(f"{folder}/b.onnx") < 40000, record)
+    for tensor in onnx.load(f"{folder}/b.onnx", load_external_data=False).graph.initializer:
+        places = {entry.key: entry.value for entry in tensor.external_data}
+        check(not places or int(places["offset"]) % 4096 == 0, tensor.name, places)
+    onnx.checker.check_model(f"{folder}/b.onnx", full_check=True)
+    check(difference(inside, ort(session_of(f"{folder}/b.onnx"), inputs_of(session_of(written), 2)), "external") == 0)
+    run("ds-convert", f"{folder}/b.onnx", "-o", f"{folder}/b.h5")
+    check(digest(f"{folder}/b.h5") == digest(model))
+    # Another model of that name takes the place of both files.
+    make(f"{folder}/c.h5", "cnn", 32)
+    second = json.loads(run("ds-convert", f"{folder}/c.h5", "--external-data", "-f", "-o", f"{folder}/b.onnx", "--format", "json").out)
+    data = [name for name in os.listdir(folder) if name.endswith(".data")]
+    check([os.path.basename(second["data"])] == data, data)
+
+
+def test_a_changed_file_is_read_by_its_nodes(folder):
+    model, written = exported(folder, "a", "lenet", 32)
+    net = onnx.load(written)
+    weight = next(t for t in net.graph.initializer if t.name.endswith("bias"))
+    weight.raw_data = numpy.ones(len(weight.raw_data) // 4, numpy.float32).tobytes()
+    onnx.save(net, f"{folder}/weights.onnx")
+    record = json.loads(run("ds-convert", f"{folder}/weights.onnx", "-o", f"{folder}/weights.h5", "--format", "json").out)
+    check(record["same_model"] is False, record)
+    relu = next(node for node in net.graph.node if node.op_type == "Relu")
+    relu.op_type = "Sigmoid"
+    onnx.save(net, f"{folder}/nodes.onnx")
+    result = run("ds-convert", f"{folder}/nodes.onnx", "-o", f"{folder}/nodes.h5", "--format", "json")
+    check("was changed since ds wrote it" in result.err, result.err)
+    given = inputs_of(session_of(f"{folder}/nodes.onnx"), 2)
+    check(difference(engine(folder, f"{folder}/nodes.h5", given), ort(session_of(f"{folder}/nodes.onnx"), given), "changed") <= TOLERANCE)
+
+
+def tensor(name, dims, dtype=onnx.TensorProto.FLOAT, raw=None):
+    made = onnx.TensorProto(name=name, dims=dims, data_type=dtype)
+    if raw is not None:
+        made.raw_data = raw
+    return made
+
+
+def small(nodes=(), tensors=(), outputs=("y",)):
+    """A model of these nodes on x [N, 4]."""
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(list(nodes), "net", [value("x", 1, ["N", 4])], [value(name, 1, None) for name in outputs], list(tensors))
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+
+
+def field(number, payload):
+    """One of a message's fields of bytes, as protobuf encodes them."""
+    out = b""
+    for value in (number << 3 | 2, len(payload)):
+        while value >= 128:
+            out += bytes([value & 127 | 128])
+            value >>= 7
+        out += bytes([value])
+    return out + payload
+
+
+def test_bad_input(folder):
+    node = onnx.helper.make_node
+    add = node("Add", ["x", "w"], ["y"], "sum")
+    good = small([add], [tensor("w", [4], raw=bytes(16))]).SerializeToString()
+    bad, out = f"{folder}/bad.onnx", f"{folder}/out.h5"
+
+    def refuse(model, *parts, lines=1):
+        with open(bad, "wb") as file:
+            file.write(model if isinstance(model, bytes) else model.SerializeToString())
+        fails(("ds-convert", bad, "-o", out), 3, "bad.onnx", *parts, folder=folder, lines=lines)
+
+    for cut in (1, 10, len(good) // 2, len(good) - 1):
+        refuse(good[:cut])
+    refuse(b"", "is no ONNX model")
+    refuse(os.urandom(4096), "is no ONNX model")
+    refuse(b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "a field of")  # a graph of 2^63 bytes
+    refuse(small([add], [tensor("w", [1 << 40, 1 << 40], raw=bytes(16))]), "larger than any file")
+    refuse(small([add], [tensor("w", [1 << 33], raw=bytes(16))]), "16 bytes, expected")
+    refuse(small([add], [tensor("w", [-4], raw=bytes(16))]), "no elements")
+    refuse(small([add], [tensor("w", [1] * 30, raw=bytes(4))]), "rank 30")
+    refuse(small([add], [tensor("w", [4], raw=bytes(12))]), "12 bytes, expected 16")
+    refuse(small([add], [tensor("w", [4])]), "has only 0 numbers")
+    refuse(small([add], [tensor("w", [4], onnx.TensorProto.STRING)]), "holds texts")
+    refuse(small([add], [tensor("w", [4], 99, bytes(16))]), "data type 99")
+    refuse(small([add], [tensor("w", [4], raw=bytes(16)), tensor("w", [4], raw=bytes(16))]), "'w' is there twice")
+    refuse(small([add, node("Relu", ["x"], ["y"], "again")], [tensor("w", [4], raw=bytes(16))]), "'again'", "there already")
+    refuse(small([node("Relu", ["z"], ["y"], "a"), node("Relu", ["y"], ["z"], "b")]), "cycle")
+    refuse(small([node("Relu", ["nothing"], ["y"], "a")]), "'nothing'")
+    refuse(small([node("Relu", ["x"], ["y"])], outputs=["other"]), "'other'")
+    refuse(small([node("Lizard", ["x"], ["z"], "one"), node("Spock", ["z"], ["y"], "two", domain="far.away")]), "2 ops", "Lizard ('one')", "far.away.Spock ('two')")
+    refuse(small([node("Add", ["x", "w"], ["y"], "sum")], [tensor("w", [3], raw=bytes(12))]), "'sum'")
+    inner = node("If", ["x"], ["y"], "deep").SerializeToString()
+    for _ in range(1000):  # deeper than protobuf reads: node { op_type, output, attribute { name, g { node } } }
+        inner = field(4, b"If") + field(2, b"y") + field(3, b"deep") + field(5, field(1, b"then_branch") + field(6, field(1, inner)))
+    refuse(field(7, field(1, inner) + field(12, field(1, b"y"))), "If ('deep')")
+    many = small([add], [tensor("w", [4], raw=bytes(16))])
+    many.graph.node.extend([node("Relu", ["x"], [f"v{i}"]) for i in range(20001)])
+    refuse(many, "20002 nodes")
+    refuse(field(7, b"\x0a\x00" * 2_100_000), "more than 2000000 entries")  # nodes of two bytes each
+
+
+def test_data_elsewhere(folder):
+    """Tensors in another file: beside the model, under a plain name, with one link."""
+    add = onnx.helper.make_node("Add", ["x", "w"], ["y"], "sum")
+    os.makedirs(f"{folder}/models")
+    secret = f"{folder}/secret"
+    with open(secret, "wb") as file:
+        file.write(bytes(16))
+    os.symlink(secret, f"{folder}/models/symbolic")
+    os.link(secret, f"{folder}/models/hard")
+    os.mkfifo(f"{folder}/models/pipe")
+    os.makedirs(f"{folder}/models/sub")
+    with open(f"{folder}/models/good", "wb") as file:
+        file.write(numpy.arange(8, dtype=numpy.float32).tobytes())
+
+    def model(location, **more):
+        values = tensor("w", [4])
+        values.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in {"location": location, **more}.items():
+            values.external_data.add(key=key, value=str(value))
+        with open(f"{folder}/models/net.onnx", "wb") as file:
+            file.write(small([add], [values]).SerializeToString())
+        return "ds-convert", f"{folder}/models/net.onnx", "-f", "-o", f"{folder}/net.h5"
+
+    for location, part in (("../secret", "plain name"), (secret, "plain name"), ("symbolic", "symbolic link"), ("hard", "2 links"), ("pipe", "no regular file"),
+                           ("sub", "no regular file"), ("sub/../good", "plain name"), ("absent", "cannot be opened"), ("", "plain name"), ("..", "plain name")):
+        fails(model(location), 3, part, folder=folder)
+    fails(model("good", offset=20), 3, "lies at bytes 20 to 36", folder=folder)
+    fails(model("good", offset="1e3"), 3, "'1e3'", folder=folder)
+    fails(model("good", offset=2 ** 64 - 1), 3, "lies at bytes", folder=folder)
+    fails(model("good", length=8), 3, "8 bytes", folder=folder)
+    run(*model("good", offset=16))
 
 
 if __name__ == "__main__":

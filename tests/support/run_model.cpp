@@ -59,7 +59,9 @@ int make(const std::string& arch, const std::string& path, const std::vector<std
   const graph::Graph graph = models::build(choice, data_for(arch, side));
   io::Checkpoint checkpoint;
   checkpoint.graph = graph::to_json(graph);
-  for (const graph::TensorSpec& spec : graph.tensors) checkpoint.tensors[spec.name] = weights(spec);
+  const exec::Model fresh = exec::make_model(graph, 1);  // indices are what their initialiser says
+  for (const graph::TensorSpec& spec : graph.tensors)
+    checkpoint.tensors[spec.name] = io::is_float(spec.dtype) ? weights(spec) : exec::to_array(fresh.tensors.at(spec.name));
   io::save(checkpoint, path, {.overwrite = true, .reproducible = true});
   return 0;
 }

@@ -105,21 +105,40 @@ std::optional<double> single(Reader& r, int i) {
 
 /// Arithmetic of sizes, element by element.
 bool of_sizes(Reader& r, const std::string& op) {
-  if (r.in(0).kind != Known::kSizes && r.in(1).kind != Known::kSizes) return false;
+  const auto integers = [&](int i) { return r.in(i).kind == Known::kSizes || (r.is_constant(i) && r.sizes(i)); };
+  if (!integers(0) || !integers(1)) {
+    if (r.in(0).kind == Known::kSizes || r.in(1).kind == Known::kSizes) r.fail("computes with sizes and values");
+    return false;
+  }
   const auto a = r.sizes(0), b = r.sizes(1);
   if (!a || !b || a->empty() || b->empty() || (a->size() != b->size() && a->size() != 1 && b->size() != 1)) r.fail("computes with sizes of different numbers");
-  Known known;
-  known.kind = Known::kSizes;
   const auto is_scalar = [&](int i) { return r.in(i).kind == Known::kSizes ? r.in(i).scalar : r.in(i).array.shape.empty(); };
-  known.scalar = is_scalar(0) && is_scalar(1);
+  std::vector<graph::Dim> sizes;
   for (std::size_t i = 0; i < std::max(a->size(), b->size()); ++i) {
     const graph::Dim &x = (*a)[a->size() == 1 ? 0 : i], &y = (*b)[b->size() == 1 ? 0 : i];
     if (op == "Div" && y.is_known() && y.value() == 0) r.fail("divides by zero");
-    known.sizes.push_back(op == "Add" ? x + y : op == "Sub" ? x - y : op == "Mul" ? x * y : floor_div(x, y));
+    sizes.push_back(op == "Add" ? x + y : op == "Sub" ? x - y : op == "Mul" ? x * y : floor_div(x, y));
   }
+  put_sizes(r, sizes, is_scalar(0) && is_scalar(1));
+  return true;
+}
+
+/// A constant of one number, as exporters compute the scale of attention.
+bool of_numbers(Reader& r, const std::string& op) {
+  const auto a = single(r, 0), b = op == "Sqrt" ? a : single(r, 1);
+  if (!a || !b) return false;
+  const double value = op == "Sqrt" ? std::sqrt(*a) : op == "Div" ? *a / *b : op == "Mul" ? *a * *b : op == "Add" ? *a + *b : *a - *b;
+  if (!std::isfinite(value)) r.fail("makes a number that is not finite");
+  Known known;
+  known.kind = Known::kConstant;
+  known.array = io::make_array(io::DType::kF32, r.in(0).array.shape);
+  *known.array.as<float>() = static_cast<float>(value);
+  known.name = r.node().output_size() ? r.node().output(0) : "number";
   r.put(std::move(known));
   return true;
 }
+
+void sqrt(Reader& r) { of_numbers(r, "Sqrt"); }
 
 /// The decomposed layer norm that ends in this sum: (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b over the last axis.
 bool layer_norm(Reader& r) {
@@ -147,7 +166,7 @@ bool layer_norm(Reader& r) {
 }
 
 void add(Reader& r) {
-  if (of_sizes(r, "Add")) return;
+  if (of_sizes(r, "Add") || of_numbers(r, "Add")) return;
   if (layer_norm(r)) return;
   for (int i = 0; i < 2; ++i) {
     if (single(r, i) == 0.0) return r.put(r.in(1 - i));
@@ -157,7 +176,7 @@ void add(Reader& r) {
 }
 
 void sub(Reader& r) {
-  if (of_sizes(r, "Sub")) return;
+  if (of_sizes(r, "Sub") || of_numbers(r, "Sub")) return;
   for (int i = 0; i < 2; ++i)
     if (r.in(i).kind == Known::kNothing) return;
   if (const auto number = single(r, 1)) {
@@ -169,7 +188,7 @@ void sub(Reader& r) {
 }
 
 void mul(Reader& r) {
-  if (of_sizes(r, "Mul")) return;
+  if (of_sizes(r, "Mul") || of_numbers(r, "Mul")) return;
   bool by_tanh = false;
   if (const std::string x = gelu_input(r, r.node(), by_tanh); !x.empty() && r.known(x).kind == Known::kValue)
     return r.set("gelu", {r.known(x).value}, {{"approximate", by_tanh ? "tanh" : "none"}});
@@ -188,7 +207,7 @@ void mul(Reader& r) {
 }
 
 void div(Reader& r) {
-  if (of_sizes(r, "Div")) return;
+  if (of_sizes(r, "Div") || of_numbers(r, "Div")) return;
   if (r.in(0).kind == Known::kNothing || r.in(1).kind == Known::kNothing) return;
   const auto divisor = single(r, 1);
   if (!divisor || *divisor == 0 || r.in(0).kind != Known::kValue) r.fail("divides by what is no single number");
@@ -214,7 +233,7 @@ const core::Body<ImportOp> bodies[] = {{"onnx-import", "Relu", unary<kRelu>},
                                        {"onnx-import", "Identity", pass},
                                        {"onnx-import", "Dropout", pass},
                                        {"onnx-import", "Erf", part},
-                                       {"onnx-import", "Sqrt", part},
+                                       {"onnx-import", "Sqrt", sqrt},
                                        {"onnx-import", "Pow", part},
                                        {"onnx-import", "Add", add},
                                        {"onnx-import", "Sub", sub},

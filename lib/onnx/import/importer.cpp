@@ -61,7 +61,7 @@ class Importer {
     check_ops(nodes);
     take_inputs();
     for (const pb::NodeProto* node : nodes) {
-      if (swallowed_.count(node)) continue;
+      if (swallowed_.count(node) || spoilt(*node)) continue;
       Reader reader(*this, *node);
       try {
         reinterpret_cast<ImportOp*>(core::require_body("onnx-import", node->op_type()))(reader);
@@ -87,11 +87,17 @@ class Importer {
                        node.op_type().substr(0, 64));
   }
 
-  /// A node that cannot be read poisons what reads it; only the first of each chain is told, and ten at most.
+  /// Whether a node reads what could not be made: that has been told, and what reads this one is spoilt too.
+  bool spoilt(const pb::NodeProto& node) {
+    if (std::none_of(node.input().begin(), node.input().end(), [&](const std::string& input) { return spoilt_.count(input) != 0; })) return false;
+    for (const std::string& output : node.output()) spoilt_.insert(output);
+    return true;
+  }
+
+  /// Ten errors at most.
   void note(const pb::NodeProto& node, const Error& e) {
-    const bool poisoned = std::any_of(node.input().begin(), node.input().end(), [&](const std::string& input) { return poisoned_.count(input) != 0; });
-    for (const std::string& output : node.output()) poisoned_.insert(output);
-    if (poisoned || errors_.size() >= 10) return;
+    for (const std::string& output : node.output()) spoilt_.insert(output);
+    if (errors_.size() >= 10) return;
     errors_.emplace_back(Exit::kInput, e.where().starts_with(where_) ? e.where() : at(node), e.message(), e.hint());
   }
 
@@ -202,7 +208,7 @@ class Importer {
   std::map<std::string, Known> known_;
   std::map<std::string, const pb::NodeProto*> makers_;
   std::map<std::string, std::vector<const pb::NodeProto*>> users_;
-  std::set<std::string> outputs_, names_, poisoned_;
+  std::set<std::string> outputs_, names_, spoilt_;
   std::set<const pb::NodeProto*> swallowed_;
   std::map<std::string, io::Array> tensors_;
   std::map<std::pair<const void*, std::string>, std::string> tensor_names_;  ///< by bytes and name

@@ -13,4 +13,7 @@ bool quantized_before(Reader& r);
 /// Whether the Conv or Gemm reads bytes and int8 weights through DequantizeLinear: its output then is that of the int8 op, in float.
 bool quantized_weights(Reader& r);
 
+/// Output 0 is these sizes, int64 [n], or [] where `scalar`; a constant where all of them are known.
+void put_sizes(Reader& r, std::vector<graph::Dim> sizes, bool scalar = false);
+
 }  // namespace ds::onnx::imports

@@ -17,14 +17,6 @@ std::int64_t counted(const Reader& r, std::int64_t axis, std::size_t rank) {
   return found;
 }
 
-void put_sizes(Reader& r, std::vector<Dim> sizes, bool scalar = false) {
-  Known known;
-  known.kind = Known::kSizes;
-  known.sizes = std::move(sizes);
-  known.scalar = scalar;
-  r.put(std::move(known));
-}
-
 void put_constant(Reader& r, io::Array array, const std::string& name) {
   Known known;
   known.kind = Known::kConstant;
@@ -63,6 +55,7 @@ void constant(Reader& r) {
 void shape_of(Reader& r) {
   if (r.in(0).kind == Known::kNothing) return;
   std::vector<Dim> dims;
+  if (r.in(0).kind == Known::kSizes) return put_sizes(r, {static_cast<std::int64_t>(r.in(0).sizes.size())});
   if (r.is_constant(0)) dims.assign(r.in(0).array.shape.begin(), r.in(0).array.shape.end());
   else dims = r.type(0).dims;
   const auto rank = static_cast<std::int64_t>(dims.size());
@@ -80,6 +73,11 @@ void cast(Reader& r) {
     return r.put(known);
   }
   const io::DType from = known.kind == Known::kConstant ? known.array.dtype : r.type(0).dtype;
+  if (known.kind == Known::kConstant && to == pb::TensorProto::FLOAT && !io::is_float(from) && known.array.numel() <= 65536) {
+    io::Array array = io::make_array(io::DType::kF32, known.array.shape);
+    for (std::int64_t i = 0; i < array.numel(); ++i) array.as<float>()[i] = static_cast<float>(io::element(known.array, i));
+    return put_constant(r, array, known.name);
+  }
   const bool same = (to == pb::TensorProto::FLOAT && io::is_float(from)) || (to == pb::TensorProto::INT64 && from == io::DType::kI64);
   if (!same) return;  // of a mask: part of what looks back
   r.put(known);
@@ -134,6 +132,7 @@ std::vector<std::int64_t> as_reshape(Reader& r, const std::vector<Dim>& to) {
 void reshape(Reader& r) {
   if (r.i("allowzero", 0) != 0) r.fail("has allowzero");
   if (attention_before(r) || r.in(0).kind == Known::kNothing) return;
+  if (r.in(0).kind == Known::kSizes) return put_sizes(r, r.in(0).sizes);  // to one axis: what else could a list of sizes be
   const auto to = r.sizes(1);
   if (!to) r.fail(fmt::format("has a shape '{}' that is not known before the net runs", r.node().input(1).substr(0, 64)));
   if (r.is_constant(0)) {
@@ -247,16 +246,46 @@ std::vector<Range> ranges(Reader& r, std::size_t rank) {
   return found;
 }
 
+/// The elements of a constant that the ranges leave, backwards where a step is negative.
+io::Array sliced(const io::Array& x, const std::vector<Range>& ranges, const Reader& r) {
+  const std::size_t rank = x.shape.size();
+  std::vector<std::int64_t> first(rank, 0), step(rank, 1), shape = x.shape, stride(rank, 1);
+  for (std::size_t i = rank; i-- > 1;) stride[i - 1] = stride[i] * x.shape[i];
+  for (const Range& range : ranges) {
+    const auto axis = static_cast<std::size_t>(range.axis);
+    const std::int64_t n = x.shape[axis], low = range.step < 0 ? -1 : 0, high = range.step < 0 ? n - 1 : n;
+    if (range.step == 0 || range.step < -n || range.step > n) r.fail(fmt::format("has a step of {}", range.step));
+    const auto held = [&](std::int64_t at) { return std::clamp<std::int64_t>(at < 0 && at >= -n ? at + n : at, low, high); };
+    first[axis] = held(range.begin);
+    const std::int64_t end = range.end < -n ? low : held(range.end), span = range.step < 0 ? first[axis] - end : end - first[axis];
+    step[axis] = range.step;
+    shape[axis] = (span + std::abs(range.step) - 1) / std::abs(range.step);
+    if (span <= 0) r.fail("leaves nothing of a constant");
+  }
+  io::Array y = io::make_array(x.dtype, shape);
+  const auto element = static_cast<std::size_t>(io::dtype_bits(x.dtype) / 8);
+  for (std::int64_t i = 0, n = y.numel(); i < n; ++i) {
+    std::int64_t from = 0, rest = i;
+    for (std::size_t axis = rank; axis-- > 0; rest /= shape[axis]) from += (first[axis] + rest % shape[axis] * step[axis]) * stride[axis];
+    std::memcpy(y.data + static_cast<std::size_t>(i) * element, x.data + static_cast<std::size_t>(from) * element, element);
+  }
+  return y;
+}
+
 void slice(Reader& r) {
   const Known& known = r.in(0);
   if (known.kind == Known::kNothing) return;
-  if (const auto sizes = known.kind == Known::kValue ? std::nullopt : r.sizes(0); sizes && (known.kind == Known::kSizes || known.array.shape.size() == 1)) {
-    const auto n = static_cast<std::int64_t>(sizes->size());
+  if (known.kind == Known::kConstant) {
+    const std::vector<Range> wanted = ranges(r, known.array.shape.size());
+    return put_constant(r, sliced(known.array, wanted, r), known.name + "/slice" + std::to_string(wanted.empty() ? 0 : wanted[0].begin));
+  }
+  if (known.kind == Known::kSizes) {
+    const auto n = static_cast<std::int64_t>(known.sizes.size());
     const Range one = ranges(r, 1).at(0);
     if (one.step != 1) r.fail("has a step");
     const auto held = [&](std::int64_t at) { return std::clamp<std::int64_t>(at < 0 ? at + n : at, 0, n); };
     const std::int64_t begin = held(one.begin), end = std::max(begin, held(one.end));
-    if (known.kind == Known::kSizes) return put_sizes(r, {sizes->begin() + begin, sizes->begin() + end});
+    return put_sizes(r, {known.sizes.begin() + begin, known.sizes.begin() + end});
   }
   std::string value = r.value(0);
   for (const Range& range : ranges(r, r.type(0).dims.size())) {
@@ -280,10 +309,12 @@ void gather(Reader& r) {
   const std::int64_t stated = r.i("axis", 0);
   const Known &data = r.in(0), &index = r.in(1);
   if (data.kind == Known::kNothing || index.kind == Known::kNothing) return;
-  if (data.kind == Known::kSizes) {
+  const bool numbers = data.kind == Known::kConstant && data.array.shape.size() == 1 && !io::is_float(data.array.dtype) && index.kind == Known::kConstant;
+  if (data.kind == Known::kSizes || (numbers && r.sizes(0))) {
+    const std::vector<Dim> sizes = *r.sizes(0);
     const bool scalar = index.kind == Known::kConstant ? index.array.shape.empty() : index.scalar;
     std::vector<Dim> picked;
-    for (const std::int64_t at : r.integers(1)) picked.push_back(data.sizes[static_cast<std::size_t>(counted(r, at, data.sizes.size()))]);
+    for (const std::int64_t at : r.integers(1)) picked.push_back(sizes[static_cast<std::size_t>(counted(r, at, sizes.size()))]);
     return put_sizes(r, picked, scalar);
   }
   if (data.kind == Known::kConstant && index.kind == Known::kValue && stated == 0 && data.array.shape.size() == 2 && io::is_float(data.array.dtype))
@@ -317,6 +348,26 @@ void pad(Reader& r) {
     if (pads[i] != 0 || pads[rank + i] != 0) axes.push_back(static_cast<std::int64_t>(i)), before.push_back(pads[i]), after.push_back(pads[rank + i]);
   if (axes.empty()) return r.put(r.in(0));
   r.set("pad", {r.value(0)}, {{"axes", axes}, {"before", before}, {"after", after}, {"value", r.has(2) ? r.number(2) : r.f("value", 0)}});
+}
+
+/// Of sizes: 1 where they are equal, else 0. A size is never negative.
+void equal(Reader& r) {
+  if (r.in(0).kind != Known::kSizes && r.in(1).kind != Known::kSizes && !(r.is_constant(0) && r.is_constant(1))) return;
+  const auto a = r.sizes(0), b = r.sizes(1);
+  if (!a || !b || (a->size() != b->size() && b->size() != 1)) return;
+  std::vector<Dim> same;
+  for (std::size_t i = 0; i < a->size(); ++i) same.emplace_back((*a)[i] == (*b)[b->size() == 1 ? 0 : i] ? 1 : 0);
+  put_sizes(r, same);
+}
+
+void where(Reader& r) {
+  for (int i = 0; i < 3; ++i)
+    if (r.in(i).kind == Known::kValue || r.in(i).kind == Known::kNothing) return;
+  const auto which = r.sizes(0), a = r.sizes(1), b = r.sizes(2);
+  if (!which || !a || !b || a->size() != which->size() || b->size() != which->size()) return;
+  std::vector<Dim> chosen;
+  for (std::size_t i = 0; i < which->size(); ++i) chosen.push_back((*which)[i] == Dim(0) ? (*b)[i] : (*a)[i]);
+  put_sizes(r, chosen);
 }
 
 /// A constant along the batch, as exporters write class tokens.
@@ -372,6 +423,25 @@ const core::Body<ImportOp> bodies[] = {{"onnx-import", "Constant", constant},   
                                        {"onnx-import", "Concat", concat},       {"onnx-import", "Split", split},
                                        {"onnx-import", "Slice", slice},         {"onnx-import", "Gather", gather},
                                        {"onnx-import", "Pad", pad},             {"onnx-import", "Expand", expand},
-                                       {"onnx-import", "ConstantOfShape", constant_of_shape}};
+                                       {"onnx-import", "ConstantOfShape", constant_of_shape},
+                                       {"onnx-import", "Equal", equal},         {"onnx-import", "Where", where}};
 
 }  // namespace ds::onnx::imports::shape
+
+namespace ds::onnx::imports {
+
+/// Sizes that are all known are a constant as any other.
+void put_sizes(Reader& r, std::vector<graph::Dim> sizes, bool scalar) {
+  if (std::all_of(sizes.begin(), sizes.end(), [](const graph::Dim& size) { return size.is_known(); })) {
+    io::Array array = io::make_array(io::DType::kI64, scalar ? std::vector<std::int64_t>{} : std::vector{static_cast<std::int64_t>(sizes.size())});
+    for (std::size_t i = 0; i < sizes.size(); ++i) array.as<std::int64_t>()[i] = sizes[i].value();
+    return shape::put_constant(r, array, r.node().output(0));
+  }
+  Known known;
+  known.kind = Known::kSizes;
+  known.sizes = std::move(sizes);
+  known.scalar = scalar;
+  r.put(std::move(known));
+}
+
+}  // namespace ds::onnx::imports
