@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cctype>
 #include <map>
 
@@ -17,7 +18,9 @@ using core::Value;
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxEntries = 200'000;  ///< of a list, after its repetitions
+constexpr std::size_t kMaxText = 4096;        ///< characters of a text with values in it
 constexpr int kMaxDepth = 8;                  ///< of repetitions within each other
+constexpr std::size_t kMaxValues = 4'000'000, kMaxBytes = 64 << 20;  ///< of all that is made: a few lines can ask for more than any memory
 const std::string kBefore = "in";             ///< the value that a round of a repetition begins with
 
 const Value* member(const Value& map, const std::string& key) {
@@ -81,7 +84,7 @@ class Expander {
       const std::string& name = stated.keys[i].text;
       check_new(stated.keys[i], name);
       Json value = typed(substitute(stated.items[i]));
-      if (value.is_object() || value.is_null()) fail(stated.keys[i], fmt::format("parameter '{}' is {}, expected a value or a list", name, value.type_name()));
+      if (!is_plain(value)) fail(stated.keys[i], fmt::format("parameter '{}' is {}, expected a value or a list of values", name, value.dump().substr(0, 64)));
       if (const auto it = given_.find(name); it != given_.end()) {
         if (!fits(value, *it)) fail(stated.keys[i], fmt::format("parameter '{}' is given as {}, expected a value like {}", name, it->dump(), value.dump()));
         value = *it;
@@ -90,6 +93,11 @@ class Expander {
       names_[name] = std::move(value);
       declared_.push_back(name);
     }
+  }
+
+  static bool is_plain(const Json& value) {
+    if (!value.is_array()) return !value.is_object() && !value.is_null();
+    return std::none_of(value.begin(), value.end(), [](const Json& item) { return item.is_structured() || item.is_null(); });
   }
 
   static bool fits(const Json& stated, const Json& given) {
@@ -146,13 +154,16 @@ class Expander {
         for (std::int64_t n = 0; n < values.get<std::int64_t>(); ++n) counted.push_back(n);
         values = std::move(counted);
       }
-      if (!values.is_array()) fail(repeat.keys[i], fmt::format("'{}' is {}, expected a number of rounds or a list of values", name, values.dump()));
+      if (!values.is_array() || !is_plain(values))
+        fail(repeat.keys[i], fmt::format("'{}' is {}, expected a number of rounds or a list of values", name, values.dump().substr(0, 64)));
+      spend(repeat, values.size(), 0);
       if (i > 0 && values.size() != rounds) fail(repeat.keys[i], fmt::format("'{}' has {} values, '{}' {}", name, values.size(), repeat.keys[0].text, rounds));
       rounds = values.size();
       columns[name] = std::move(values);
     }
     const Json outer_before = names_.value(kBefore, Json());
     for (std::size_t round = 0; round < rounds; ++round) {
+      spend(entry, 1, 0);
       for (const auto& [name, values] : columns) names_[name] = values[round];
       if (key == "nodes") names_[kBefore] = before_;
       append(*body, key, out, depth + 1);
@@ -170,8 +181,16 @@ class Expander {
     }
   }
 
+  void spend(const Value& at, std::size_t values, std::size_t bytes) {
+    values_ += values;
+    bytes_ += bytes;
+    if (values_ > kMaxValues || bytes_ > kMaxBytes)
+      fail(at, fmt::format("repetitions make more than {} values or {} MiB of text", kMaxValues, kMaxBytes >> 20));
+  }
+
   /// A copy with the values of every `$(...)`.
-  Value substitute(const Value& value) const {
+  Value substitute(const Value& value) {
+    spend(value, 1, value.text.size());
     Value result = value;
     for (Value& item : result.items) item = substitute(item);
     if (value.kind != Value::Kind::kScalar || value.text.find("$(") == std::string::npos) return result;
@@ -187,6 +206,7 @@ class Expander {
       const Json found = evaluate(value, value.text.substr(at + 2, close - at - 2));
       if (found.is_array()) fail(value, fmt::format("'{}' has a list within a text", value.text));
       text += found.is_string() ? found.get<std::string>() : found.dump();
+      if (text.size() > kMaxText) fail(value, fmt::format("'{}' makes more than {} characters", value.text.substr(0, 64), kMaxText));
       at = close + 1;
     }
     result.text = std::move(text);
@@ -205,7 +225,8 @@ class Expander {
     fail(value, fmt::format("'{}' has no ')' to its '$('", value.text));
   }
 
-  static Value as_value(const Value& at, const Json& json) {
+  Value as_value(const Value& at, const Json& json) {
+    spend(at, 1, json.is_string() ? json.get_ref<const std::string&>().size() : 0);
     Value result = at;
     result.kind = json.is_array() ? Value::Kind::kList : Value::Kind::kScalar;
     result.text = json.is_string() ? json.get<std::string>() : json.is_array() ? "" : json.dump();
@@ -235,6 +256,7 @@ class Expander {
   }
 
   Json given_, names_;
+  std::size_t values_ = 0, bytes_ = 0;  ///< made so far
   std::vector<std::string> declared_;
   std::string where_, before_;
 };

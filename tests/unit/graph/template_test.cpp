@@ -124,3 +124,21 @@ TEST_CASE("template: what is wrong is told with its line") {
   const std::string many = "{repeat: {i: 1000}, nodes: [{repeat: {j: 1000}, nodes: [{name: y, op: relu}]}]}";
   CHECK(failure(around(many)).find("net.yaml:2: repetitions make more than 200000 nodes") == 0);
 }
+
+TEST_CASE("template: a few lines cannot ask for more than any memory") {
+  const auto around = [](const std::string& parameters, const std::string& nodes) {
+    return "parameters: {" + parameters + "}\ninputs: [{name: x, dims: [N, 5]}]\nnodes: [" + nodes + "]\noutputs: [{name: y, value: x}]\n";
+  };
+  std::string doubled = "a0: xxxxxxxx";
+  for (int i = 1; i < 60; ++i) doubled += ", a" + std::to_string(i) + ": $(a" + std::to_string(i - 1) + ")$(a" + std::to_string(i - 1) + ")";
+  CHECK(failure(around(doubled, "")) == "net.yaml:1: '$(a9)$(a9)' makes more than 4096 characters");
+  CHECK(failure(around("a: [1, 2], b: [$(a), $(a)]", "")) == "net.yaml:1: parameter 'b' is [[1,2],[1,2]], expected a value or a list of values");
+  std::string rounds = "{repeat: {z: 200000}, nodes: []}";
+  for (int i = 0; i < 5; ++i) rounds = "{repeat: {i" + std::to_string(i) + ": 200000}, nodes: [" + rounds + "]}";
+  CHECK(failure(around("", rounds)) == "net.yaml:3: repetitions make more than 4000000 values or 64 MiB of text");
+  std::string long_list = "l: [0";
+  for (int i = 0; i < 5000; ++i) long_list += ", 1";
+  std::string many = "{name: y, op: relu, attrs: {a: [$(l)";
+  for (int i = 0; i < 2000; ++i) many += ", $(l)";
+  CHECK(failure(around(long_list + "]", many + "]}}")) == "net.yaml:3: repetitions make more than 4000000 values or 64 MiB of text");
+}
