@@ -87,11 +87,19 @@ def test_auxiliary_heads_of_published_files_are_left_out(folder):
         done = run("ds-convert", f"{folder}/{arch}.safetensors", "--arch", arch, "--format", "json", "-o", f"{folder}/{arch}.h5")
         check(done.record["ignored"] == extra, done.record["ignored"])
         check(f"left out {len(extra)} tensors of auxiliary heads" in done.err, done.err)
-        check(done.record["model"]["options"]["num_classes"] == 1000, done.record["model"])
+        sizes = done.record["model"]["options"]
+        check(sizes["num_classes"] == 1000 and sizes["height"] == {"googlenet": 224, "inception_v3": 299}[arch], sizes)
     os.remove(f"{folder}/inception_v3.h5")
     shapes["Aux.fc.bias"] = ("F32", [2, 3])  # of another name: no head of this net
     write_safetensors(f"{folder}/other.safetensors", shapes)
     refused(run("ds-convert", f"{folder}/other.safetensors", "--arch", "inception_v3", "-o", f"{folder}/other.h5", expect=3), "1 tensor unexpected: Aux.fc.bias")
+
+
+def test_a_net_that_tells_a_class_for_each_pixel_is_not_trained_on_classes_of_images(folder):
+    unet = ["ds-train", "--data", "mnist5k", "--model", "unet", "--model.width", 4, "--threads", 1]
+    for more in (["-n"], ["--epochs", 1, "-o", f"{folder}/a.h5"]):
+        refused(run(*unet, *more, expect=3), "model.arch: the model gives float32[N, 10, 28, 28], data 'mnist5k' asks for scores of each sample, [N, classes]")
+    check(os.listdir(folder) == [], os.listdir(folder))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ struct Sizes {
   std::int64_t classes = 0, channels = 0, height = 0, width = 0;
 };
 
-/// The usual sides of images, the most usual first.
+/// The usual sides of images beside those that an architecture is made for, the most usual first.
 constexpr std::int64_t kSides[] = {224, 28,  32,  8,   16,  64,  96,  128, 160, 192, 240, 256, 260, 280,
                                    288, 299, 300, 320, 336, 380, 384, 448, 456, 480, 512, 518, 528, 600};
 constexpr std::int64_t kSomeClasses = 10, kSomeChannels = 3;
@@ -67,12 +67,14 @@ std::int64_t solve(const core::Choice& choice, const Tensors& tensors, Sizes siz
   return solve(one, try_build(choice, sizes), tensors, base);
 }
 
-/// The sides of the image: those that are given, else the first usual one with which the most tensors fit.
+/// The sides of the image: those that are given, else those that the net is made for, or the first usual ones with which more tensors fit.
 void choose_sides(const core::Choice& choice, const Tensors& tensors, Sizes& sizes) {
   if (sizes.height != 0 && sizes.width != 0) return;
   std::size_t least = std::numeric_limits<std::size_t>::max();
   Sizes best = sizes;
-  for (std::int64_t side : kSides) {
+  std::vector<std::int64_t> sides{models::usual(choice.name).side};
+  sides.insert(sides.end(), std::begin(kSides), std::end(kSides));
+  for (const std::int64_t side : sides) {
     Sizes tried = sizes;
     if (tried.height == 0) tried.height = side;
     if (tried.width == 0) tried.width = side;
@@ -92,7 +94,7 @@ void choose_sides(const core::Choice& choice, const Tensors& tensors, Sizes& siz
     if (count == 0) break;
   }
   sizes = best;
-  if (least == std::numeric_limits<std::size_t>::max()) sizes.height = sizes.width = kSides[0];  // build says what is wrong
+  if (least == std::numeric_limits<std::size_t>::max()) sizes.height = sizes.width = sides[0];  // build says what is wrong
 }
 
 /// The integer option of that name; nullptr where the architecture has none.
