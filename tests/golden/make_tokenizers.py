@@ -7,6 +7,7 @@ Run by hand when a component is added; the files are kept:
     venv/bin/python tests/golden/make_tokenizers.py            # writes the files
     venv/bin/python tests/golden/make_tokenizers.py --random N # compares build/bin/tokenize on N random texts a tokenizer
     venv/bin/python tests/golden/make_tokenizers.py --real FOLDER ...  # the same on folders of real models
+    venv/bin/python tests/golden/make_tokenizers.py --components N     # the same on N tokenizers of random components
 """
 import base64
 import json
@@ -249,7 +250,7 @@ def random_text(source):
     return "".join(parts) if source.random() < 0.5 else " ".join(parts)
 
 
-def compare(name, tokenizer, document, number, seed=1):
+def compare(name, tokenizer, document, number, seed=1, quiet=False):
     """@return how many of them differ"""
     source = random.Random(f"{name}{seed}")
     with tempfile.TemporaryDirectory() as folder:
@@ -262,7 +263,12 @@ def compare(name, tokenizer, document, number, seed=1):
             pair = None
             if source.random() < 0.1:
                 pair = line["pair"] = random_text(source)
-            found = tokenizer.encode(text, pair, add_special_tokens=line["special"])
+            try:
+                found = tokenizer.encode(text, pair, add_special_tokens=line["special"])
+            except BaseException as error:  # it panics on some texts, where a chain of normalizers leaves nothing to align with
+                if type(error).__name__ != "PanicException":
+                    raise
+                continue
             lines.append(line)
             wanted.append({"ids": found.ids, "type_ids": found.type_ids})
             if source.random() < 0.3:
@@ -277,11 +283,85 @@ def compare(name, tokenizer, document, number, seed=1):
     wrong = [(line, want, got) for line, want, got in zip(lines, wanted, answers, strict=True) if want != got]
     for line, want, got in wrong[:5]:
         print("   ", ascii(line), "\n      want", ascii(want), "\n      got ", ascii(got))
-    print(f"{name}: {len(lines)} compared, {len(wrong)} differ", flush=True)
+    if wrong or not quiet:
+        print(f"{name}: {len(lines)} compared, {len(wrong)} differ", flush=True)
     return len(wrong)
 
 
+def some(source, low, high, make):
+    return [make(source) for _ in range(source.randint(low, high))]
+
+
+def random_pattern(source):
+    if source.random() < 0.4:
+        return {"String": source.choice(["a", " ", "  ", "e", "the", "東", "\u0301", "'", "\n", "▁"])}
+    return {"Regex": source.choice([r"\s+", r"\S", r"\p{L}+", r"\p{N}{1,3}", r"[^\p{L}\p{N}\s]+", r"a|e|i", r"(?i:THE|x)", r"\s+(?!\S)|\s+", r"\p{Han}|\p{Greek}+", r"[^\r\n\p{L}\p{N}]?\p{L}+",
+                                    r"^.", r".$", r"\w+", r"[[:digit:]]", r"(?=[A-Z])", r"x*", r"\b", CL100K, r"\h+", r"[\s,.]+", r"\P{L}+", r"\W", r"\B", r"[[:alpha:]\d]+", r"[[:punct:]]", r" ?[^(\s|[.,!?…。，、।۔،])]+",
+                                    r"[[:upper:]][[:lower:]]*", r"[a-z]{,3}x", r"o{2,}|l{2}", r"\x{61}+\u0065"])}
+
+
+def random_normalizer(source):
+    return source.choice([
+        lambda: {"type": source.choice(["NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt"])},
+        lambda: {"type": "BertNormalizer", "clean_text": source.random() < 0.5, "handle_chinese_chars": source.random() < 0.5,
+                 "strip_accents": source.choice([None, True, False]), "lowercase": source.random() < 0.5},
+        lambda: {"type": "Strip", "strip_left": source.random() < 0.5, "strip_right": source.random() < 0.5},
+        lambda: {"type": "Prepend", "prepend": source.choice(["▁", "ab ", "é"])},
+        lambda: {"type": "Replace", "pattern": random_pattern(source), "content": source.choice(["", " ", "▁", "xy"])},
+    ])()
+
+
+def random_pre_tokenizer(source):
+    behavior = source.choice(["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"])
+    return source.choice([
+        lambda: {"type": source.choice(["BertPreTokenizer", "Whitespace", "WhitespaceSplit"])},
+        lambda: {"type": "Punctuation", "behavior": behavior},
+        lambda: {"type": "Digits", "individual_digits": source.random() < 0.5},
+        lambda: {"type": "CharDelimiterSplit", "delimiter": source.choice(" ae東")},
+        lambda: {"type": "Split", "pattern": random_pattern(source), "behavior": behavior, "invert": source.random() < 0.3},
+        lambda: {"type": "Metaspace", "replacement": source.choice("▁_"), "prepend_scheme": source.choice(["always", "first", "never"]), "split": source.random() < 0.7},
+    ])()
+
+
+def random_decoder(source):
+    return source.choice([
+        lambda: {"type": source.choice(["ByteFallback", "Fuse"])},
+        lambda: {"type": "WordPiece", "prefix": "##", "cleanup": source.random() < 0.5},
+        lambda: {"type": "Metaspace", "replacement": "▁", "prepend_scheme": source.choice(["always", "never"]), "split": True},
+        lambda: {"type": "Replace", "pattern": random_pattern(source), "content": source.choice(["", " ", "q"])},
+        lambda: {"type": "CTC", "pad_token": "<pad>", "word_delimiter_token": "|", "cleanup": source.random() < 0.5},
+    ])()
+
+
+def components(number):
+    """Documents of random components over a vocabulary of bytes, so that every piece shows in the ids."""
+    base = json.loads((FOLDER / "gpt2.json").read_text())["document"]
+    wrong = made = 0
+    for seed in range(number):
+        source = random.Random(seed)
+        document = dict(base)
+        document["normalizer"] = {"type": "Sequence", "normalizers": some(source, 0, 3, random_normalizer)}
+        last = [{"type": "ByteLevel", "add_prefix_space": source.random() < 0.3, "trim_offsets": True, "use_regex": source.random() < 0.4}]
+        document["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": some(source, 0, 3, random_pre_tokenizer) + last}
+        document["decoder"] = {"type": "Sequence", "decoders": [{"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}][:source.randint(0, 1)] +
+                               some(source, 0, 2, random_decoder)}
+        contents = source.sample(["Monday", "the", "they", "\u00e9t\u00e9", "  ", "\u6771", "it's", "ab", "XY", "▁"], source.randint(0, 4))
+        document["added_tokens"] = base["added_tokens"] + [
+            {"id": 500 + i, "content": content, "single_word": source.random() < 0.3, "lstrip": source.random() < 0.3, "rstrip": source.random() < 0.3,
+             "normalized": source.random() < 0.5, "special": source.random() < 0.3} for i, content in enumerate(contents)]
+        tokenizer = Tokenizer.from_str(json.dumps(document))
+        patterns = [tokenizer.normalizer.normalize_str(token["content"]) for token in document["added_tokens"] if token["normalized"]]
+        if len(set(patterns)) < len(patterns) or "" in patterns:
+            continue  # of tokens that are one when normalized theirs is any
+        made += 1
+        wrong += compare(f"components {seed}", tokenizer, document, 300, quiet=True) > 0
+    print(f"{made} tokenizers of random components, {wrong} of them differ somewhere")
+    return wrong
+
+
 def main():
+    if sys.argv[1:2] == ["--components"]:
+        sys.exit(components(int(sys.argv[2])) > 0)
     if sys.argv[1:2] == ["--random"]:
         wrong = 0
         only = sys.argv[3:]

@@ -98,8 +98,9 @@ def main():
     out.difference("kNumber", alone(pre_tokenizers.Digits(individual_digits=True)), of(lambda k: k[0] == "N"), "N of Digits")
     words = pre_tokenizers.Whitespace()
     circles = {c for a, b in ((0x24B6, 0x24E9), (0x1F130, 0x1F149), (0x1F150, 0x1F169), (0x1F170, 0x1F189)) for c in range(a, b + 1)}
-    out.difference("kWord", {c for c in POINTS if len(words.pre_tokenize_str(f"a{chr(c)}b")) == 1},
-                   of(lambda k: k[0] in "LM" or k in ("Nd", "Nl", "Pc")) | {0x200C, 0x200D} | circles, "\\w")
+    theirs = {c for c in POINTS if len(words.pre_tokenize_str(f"a{chr(c)}b")) == 1}
+    known = {c for c in theirs if unicodedata.category(chr(c))[0] in "LM" or unicodedata.category(chr(c)) in ("Nd", "Nl", "Pc")}
+    out.difference("kWord", theirs, known | {0x200C, 0x200D} | circles, "\\w, beyond Unicode 14")
     for letter, name in (("L", "kRegexLetter"), ("N", "kRegexNumber")):
         candidates = [c for c in POINTS if CATEGORY[c][0] == letter or CATEGORY[c] == "Cn"]
         theirs = alone(pre_tokenizers.Split(Regex(f"\\p{{{letter}}}"), "isolated"), candidates)

@@ -1,5 +1,6 @@
 // The character map of SentencePiece, "precompiled_charsmap": a double-array trie (darts-clone) of what is replaced, and what replaces it, each
 // text ended by a zero byte. As in Hugging Face's, the shortest string of the trie that a cluster begins with decides for the whole cluster.
+// Clusters are those of utf8proc's Unicode: a mark that is newer (than 15.0, where it is 2.8) ends one here and not there.
 #include <fmt/format.h>
 
 #include <cstring>

@@ -1,4 +1,6 @@
 // Regular expressions as the tokenizers of Hugging Face write them (Oniguruma's Ruby syntax), run by PCRE2 within limits.
+// PCRE2's tables may be older than Oniguruma's: \p{L}, \p{N} and \w are made equal (unicode_tables.inc); other classes, such as \p{S} or \d, differ
+// for the characters that Unicode has had since (15.0 and later, where PCRE2 is 10.42).
 #pragma once
 #include <functional>
 #include <memory>

@@ -193,6 +193,11 @@ const std::string& newer_letters() {
   return text;
 }
 
+const std::string& newer_words() {
+  static const std::string text = set_of(kWordOnly);
+  return text;
+}
+
 const std::string& newer_numbers() {
   static const std::string text = set_of(kRegexNumberOnly);
   return text;

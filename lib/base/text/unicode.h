@@ -46,9 +46,10 @@ bool is_nonspacing_mark(char32_t c);  ///< Mn
 bool is_mark(char32_t c);             ///< M
 bool is_chinese(char32_t c);          ///< the blocks that BERT sets apart
 
-/// Of \p{L} and \p{N} what PCRE2 may not know yet, as a set has it: "\x{1C89}-\x{1C8A}...".
+/// Of \p{L}, \p{N} and \w what PCRE2 may not know yet, as a set has it: "\x{1C89}-\x{1C8A}...".
 const std::string& newer_letters();
 const std::string& newer_numbers();
+const std::string& newer_words();
 
 /// Appends the lower case of one character, which may be two.
 void append_lower(std::string& text, char32_t c);

@@ -118,12 +118,15 @@ TEST_CASE("bad added tokens") {
 TEST_CASE("bad patterns: what is broken, what is read differently, what would never end") {
   refused(refusal(split("(")), "the regular expression is broken: missing closing parenthesis");
   refused(refusal(split(std::string(20000, 'a'))), "20000 bytes, expected at most 16384");
-  refused(refusal(split("[a[bc]]")), "a set in a set");
+  refused(refusal(split("[a[^bc]]")), "negated in a set");
+  refused(refusal(split("[\\W_]")), "has \\W in a set");
+  refused(refusal(split("[[:graph:]]")), "has [:graph:]");
+  refused(refusal(split("\\p{N}{1,3}+")), "a + behind an interval");
   refused(refusal(split("[a&&b]")), "intersection");
   refused(refusal(split("\\C")), "has \\C");
   refused(refusal(split("(a+)+$"), std::string(5000, 'a') + "b"), "takes too long on a text of 5001 bytes");
   refused(refusal(split("(?:a|a)*[cd]{2}"), std::string(100000, 'a') + "c"), "takes too long");
-  CHECK(refusal(split("\\p{Greek}+|[[:alpha:]]"), "abc ΑΒΓ") == "");
+  CHECK(refusal(split("\\p{Greek}+|[[:alpha:]]|[^a[b-]-c[.]]"), "abc ΑΒΓ") == "");
 }
 
 TEST_CASE("bad maps: a character map that points anywhere") {
