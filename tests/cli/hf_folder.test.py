@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from cli import BIN, check, command, fails, main, run
+from cli import BIN, SOURCE, check, command, fails, main, run
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "##s", "a"]
 D, MLP, POSITIONS = 8, 16, 12
@@ -313,6 +313,20 @@ def test_a_net_of_timm(folder):
         fails(["ds-convert", out, "-o", os.path.join(folder, "x.h5")], 3, part, folder=folder)
     write(os.path.join(out, "config.json"), {**config, "architecture": "nfnet_f0"})
     fails(["ds-convert", out, "-o", os.path.join(folder, "x.h5")], 3, "'architecture' of timm is \"nfnet_f0\"", folder=folder)
+
+
+def test_how_pictures_come_to_their_size_is_said_beside_the_weights(folder):
+    cnn, out = os.path.join(SOURCE, "tests/golden/formats/cnn.safetensors"), os.path.join(folder, "m.h5")
+    call = [cnn, "--arch", "cnn", "--set", "model.width=4", "--size", 8, "-o", out]
+    check("resize" not in convert(*call)["preprocessing"])
+    for options, resize, interpolation in ((["--resize", 9], 9, None), (["--resize", "8,10", "--interpolation", "bicubic"], [8, 10], "bicubic")):
+        preprocessing = convert(*call, "-f", *options)["preprocessing"]
+        check(preprocessing["resize"] == resize and preprocessing.get("interpolation") == interpolation, preprocessing)
+    fails(["ds-convert", *call, "-f", "--resize", 7], 2, "--resize: 'resize' is 7, expected at least 8", folder=folder)
+    fails(["ds-convert", *call, "-f", "--resize", "8,7"], 2, "--resize: 'resize' is [8,7], expected at least [8,8]", folder=folder)
+    fails(["ds-convert", *call, "-f", "--resize", "8,8,8"], 2, "3 numbers, expected the shorter side, or height and width", folder=folder)
+    fails(["ds-convert", *call, "-f", "--interpolation", "lanczos"], 2, "lanczos", folder=folder)
+    fails(["ds-convert", out, "-o", os.path.join(folder, "n.h5"), "--resize", 9], 2, "describe weights that come without a graph", folder=folder)
 
 
 def test_folders_that_are_there(folder):
