@@ -88,13 +88,14 @@ void AddedTokens::cut(std::string_view text, const Trie& trie, std::vector<Cut>&
     }
     if (token.lstrip) {
       for (std::size_t before = begin; before > done && is_space(previous(text, before));) begin = before;
+      begin = std::max(begin, done);  // the token before may have taken what this one is made of
     }
     if (token.rstrip) {
       for (std::size_t after = end; after < text.size() && is_space(next(text, after));) end = after;
     }
     if (done < begin) cuts.push_back({done, begin, nullptr});
-    cuts.push_back({begin, end, &token});
-    done = end;
+    if (begin < end) cuts.push_back({begin, end, &token});
+    done = std::max(done, end);
   }
   if (done < text.size()) cuts.push_back({done, text.size(), nullptr});
 }

@@ -87,3 +87,12 @@ TEST_CASE("text that is no UTF-8 is refused with the byte") {
     }
   }
 }
+
+TEST_CASE("added tokens: what one has taken to its right is not there for the next") {
+  Json words = document();
+  words["added_tokens"].push_back({{"id", 20}, {"content", "  "}, {"special", false}, {"lstrip", true}, {"rstrip", true}, {"normalized", false}});
+  const Tokenizer tokenizer(words);
+  CHECK(tokenizer.encode("the    the", {false}).ids == Ids{9, 20, 9});
+  CHECK(tokenizer.encode("the      ", {false}).ids == Ids{9, 20});
+  CHECK(tokenizer.size() == 21);
+}
