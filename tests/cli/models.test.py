@@ -89,6 +89,7 @@ def test_auxiliary_heads_of_published_files_are_left_out(folder):
         check(f"left out {len(extra)} tensors of auxiliary heads" in done.err, done.err)
         sizes = done.record["model"]["options"]
         check(sizes["num_classes"] == 1000 and sizes["height"] == {"googlenet": 224, "inception_v3": 299}[arch], sizes)
+        check(done.record["preprocessing"]["mean"] == done.record["preprocessing"]["std"] == [0.5] * 3, done.record["preprocessing"])
     os.remove(f"{folder}/inception_v3.h5")
     shapes["Aux.fc.bias"] = ("F32", [2, 3])  # of another name: no head of this net
     write_safetensors(f"{folder}/other.safetensors", shapes)

@@ -144,11 +144,14 @@ Json preprocessing(const ConvertCommand& options, const graph::Graph& graph) {
   const std::vector<graph::Dim>& dims = graph.inputs.at(0).type.dims;
   if (dims.size() != 4 || !dims[1].is_known() || !dims[2].is_known() || !dims[3].is_known()) return nullptr;
   const std::int64_t channels = dims[1].value();
+  using Three = std::vector<double>;
+  const bool centred = !options.model.name.empty() && models::usual(options.model.name).centred;
+  const Three mean = centred ? Three{0.5, 0.5, 0.5} : Three{0.485, 0.456, 0.406}, deviation = centred ? mean : Three{0.229, 0.224, 0.225};
   Json json = {{"kind", "image"},
                {"shape", {channels, dims[2].value(), dims[3].value()}},
                {"scale", 1.0 / 255},
-               {"mean", per_channel(options.mean, {0.485, 0.456, 0.406}, 0, channels, "--mean")},
-               {"std", per_channel(options.std, {0.229, 0.224, 0.225}, 1, channels, "--std")}};
+               {"mean", per_channel(options.mean, mean, 0, channels, "--mean")},
+               {"std", per_channel(options.std, deviation, 1, channels, "--std")}};
   if (!options.resize.empty()) json["resize"] = options.resize.size() == 1 ? Json(options.resize[0]) : Json(options.resize);
   if (!options.interpolation.empty()) json["interpolation"] = options.interpolation;
   try {

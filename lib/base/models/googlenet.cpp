@@ -50,6 +50,7 @@ graph::Graph build(const core::Options& base) {
 
 const Architecture entry = Architecture::make<Options>(
     "googlenet", "four branches side by side, nine times, with batch norm, without the auxiliary heads: 6.6 million parameters for 1,000 classes",
-    "Szegedy et al. 2015, arXiv:1409.4842, table 1; 3x3 convolutions for 5x5 as in torchvision", build, Usual{224, 3, 1000, {"aux1.", "aux2."}});
+    "Szegedy et al. 2015, arXiv:1409.4842, table 1; 3x3 convolutions for 5x5 as in torchvision", build,
+    Usual{224, 3, 1000, {"aux1.", "aux2."}, /*centred=*/true});
 
 }  // namespace ds::models::googlenet

@@ -103,6 +103,6 @@ graph::Graph build(const core::Options& base) {
 
 const Architecture entry = Architecture::make<Options>(
     "inception_v3", "branches of factored convolutions, without the auxiliary head: 23.8 million parameters for 1,000 classes; images of 75x75 or more",
-    "Szegedy et al. 2016, arXiv:1512.00567, section 6", build, Usual{299, 3, 1000, {"AuxLogits."}});
+    "Szegedy et al. 2016, arXiv:1512.00567, section 6", build, Usual{299, 3, 1000, {"AuxLogits."}, /*centred=*/true});
 
 }  // namespace ds::models::inception

@@ -62,15 +62,23 @@ graph::Graph build(const core::Options& base) {
   return graph;
 }
 
+const Usual kUsual{.centred = true};
+
 constexpr const char* kSource = "Tolstikhin et al. 2021, arXiv:2105.01601, table 1";
 
 [[maybe_unused]] const Architecture entries[] = {
-    Architecture::make<Sized<32, 512, 8>>("mixer_s32_224", "8 blocks of MLPs over patches of 32x32 and channels: 19.1 million parameters", kSource, build),
-    Architecture::make<Sized<16, 512, 8>>("mixer_s16_224", "8 blocks of MLPs over patches of 16x16 and channels: 18.5 million parameters", kSource, build),
-    Architecture::make<Sized<32, 768, 12>>("mixer_b32_224", "12 blocks of MLPs over patches of 32x32 and channels: 60.3 million parameters", kSource, build),
-    Architecture::make<Sized<16, 768, 12>>("mixer_b16_224", "12 blocks of MLPs over patches of 16x16 and channels: 59.9 million parameters", kSource, build),
-    Architecture::make<Sized<32, 1024, 24>>("mixer_l32_224", "24 blocks of MLPs over patches of 32x32 and channels: 207 million parameters", kSource, build),
-    Architecture::make<Sized<16, 1024, 24>>("mixer_l16_224", "24 blocks of MLPs over patches of 16x16 and channels: 208 million parameters", kSource, build),
+    Architecture::make<Sized<32, 512, 8>>("mixer_s32_224", "8 blocks of MLPs over patches of 32x32 and channels: 19.1 million parameters", kSource,
+                                          build, kUsual),
+    Architecture::make<Sized<16, 512, 8>>("mixer_s16_224", "8 blocks of MLPs over patches of 16x16 and channels: 18.5 million parameters", kSource,
+                                          build, kUsual),
+    Architecture::make<Sized<32, 768, 12>>("mixer_b32_224", "12 blocks of MLPs over patches of 32x32 and channels: 60.3 million parameters", kSource,
+                                          build, kUsual),
+    Architecture::make<Sized<16, 768, 12>>("mixer_b16_224", "12 blocks of MLPs over patches of 16x16 and channels: 59.9 million parameters", kSource,
+                                          build, kUsual),
+    Architecture::make<Sized<32, 1024, 24>>("mixer_l32_224", "24 blocks of MLPs over patches of 32x32 and channels: 207 million parameters", kSource,
+                                          build, kUsual),
+    Architecture::make<Sized<16, 1024, 24>>("mixer_l16_224", "24 blocks of MLPs over patches of 16x16 and channels: 208 million parameters", kSource,
+                                          build, kUsual),
 };
 
 }  // namespace ds::models::mlp_mixer

@@ -53,6 +53,7 @@ struct Usual {
   std::int64_t side = 224, channels = 3, classes = 1000;
   /// Beginnings of the names of tensors that published files have for training alone: auxiliary heads, which the graph leaves out.
   std::vector<std::string> training_only = {};
+  bool centred = false;  ///< published weights want pixels from -1 to 1, that is, mean and deviation 0.5, in place of ImageNet's
 };
 
 /// Registers an architecture: card and body in one, since both are torch-free. Its family is the source file that registers it.
