@@ -2,6 +2,8 @@
 // rest on.
 // (Names and shapes: tests/unit/models/zoo_test.cpp. Outputs: tests/unit/exec/parity_test.cpp.)
 #include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 #include <c10/core/GradMode.h>
 
 #include <cmath>
@@ -121,6 +123,54 @@ TEST_CASE("architecture: slicing 30 % of the channels equals masking them, in th
     for (std::size_t i = 0; i < a.size(); ++i) {
       CHECK(a[i].sub(b[i]).abs().max().item<double>() <= 1e-9 * b[i].abs().max().item<double>());
       CHECK(whole[i].sub(b[i]).abs().max().item<double>() > 1e-6 * whole[i].abs().max().item<double>());
+    }
+  }
+}
+
+TEST_CASE("architecture: padding behind a text changes nothing of what a net for texts says of it") {
+  const OneThread one;
+  const c10::NoGradGuard off;
+  for (const auto& [arch, head] : nets()) {
+    if (!zoo::takes_text(arch)) continue;
+    CAPTURE(arch);
+    CAPTURE(head);
+    Net net(arch, head);
+    roughen(net.model);
+    std::vector<at::Tensor> longer;
+    at::Tensor tokens;  // 1 where a token is
+    for (std::size_t i = 0; i < net.inputs.size(); ++i) {
+      const graph::Input& input = net.model.graph.inputs[i];
+      const bool mask = input.name == "attention_mask", text = input.type.dims.at(1) == graph::Dim::symbol("S");
+      if (mask) tokens = net.inputs[i];
+      const at::Tensor more = at::full({3, 4}, mask ? 0 : input.name == "input_ids" ? 1 : 0, at::kLong);  // 1: what RoBERTa knows padding by
+      longer.push_back(text ? at::cat({net.inputs[i], more}, 1) : net.inputs[i]);
+    }
+    REQUIRE(tokens.defined());
+    const auto before = exec::Executor(net.model).run(net.inputs, {}), after = exec::Executor(net.model).run(longer, {});
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      at::Tensor difference = after[i].sizes() == before[i].sizes() ? after[i] : after[i].narrow(1, 0, before[i].size(1));
+      difference = difference.sub(before[i]);
+      if (after[i].sizes() != before[i].sizes()) difference = difference.mul(tokens.unsqueeze(-1));  // of padding it may say anything
+      CHECK(difference.abs().max().item<double>() <= 1e-12 * before[i].abs().max().item<double>());
+    }
+  }
+}
+
+TEST_CASE("architecture: a text of padding alone gives numbers, in every type") {
+  const OneThread one;
+  const c10::NoGradGuard off;
+  for (const auto& [arch, head] : nets()) {
+    if (!zoo::takes_text(arch)) continue;
+    CAPTURE(arch);
+    CAPTURE(head);
+    Net net(arch, head);
+    for (std::size_t i = 0; i < net.inputs.size(); ++i)
+      if (net.model.graph.inputs[i].name == "attention_mask") net.inputs[i].select(0, 2).fill_(0);
+    for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
+      net.model.to(type);
+      for (const bool autocast : {false, true})
+        for (const at::Tensor& y : exec::Executor(net.model).run(net.inputs, {.autocast = autocast}))
+          CHECK(y.to(at::kDouble).isfinite().all().item<bool>());
     }
   }
 }
