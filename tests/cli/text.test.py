@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../support"))
-from cli import check, fails, main, refused, run  # noqa: E402
+from cli import check, command, fails, main, refused, run  # noqa: E402
 
 SMALL = ["--threads", 1, "--format", "json", "--progress", "none"]
 DATA = "synthetic:kind=tokens,vocab=40,length=12,classes=4,train=800,val=80,test=160"
@@ -90,7 +90,7 @@ def test_tune(folder):
     with open(f"{folder}/space.yaml", "w") as file:
         file.write("metric: {name: val_top1, goal: maximize}\nparameters: {optim.lr: {type: float, low: 1.0e-3, high: 1.0e-2, log: true}}\n")
     run("ds-tune", "run", "--space", f"{folder}/space.yaml", "--trials", 2, "-o", f"{folder}/study", "--format", "json", "--",
-        "ds-train", "-c", "{config}", *NET, "--data", DATA, "--epochs", 1, "--threads", 1)
+        command("ds-train")[0], "-c", "{config}", *NET, "--data", DATA, "--epochs", 1, "--threads", 1)
 
 
 def test_language_models(folder):
@@ -104,6 +104,25 @@ def test_language_models(folder):
         run("ds-quantize", f"{folder}/{task}.h5", *SMALL, "-o", f"{folder}/{task}8.h5")
         after = run("ds-eval", f"{folder}/{task}8.h5", *SMALL).record["metrics"]
         check(after["test_perplexity"] < 1.1 * metrics["test_perplexity"], after, metrics)
+
+
+GRAPH = """
+inputs: [{name: input_ids, dtype: int64, dims: [N, S]}, {name: attention_mask, dtype: int64, dims: [N, S]}]
+nodes:
+  - {name: words, op: embedding, inputs: [input_ids], attrs: {num_embeddings: $(vocab_size), dim: 16}}
+  - {name: text, op: masked_mean, inputs: [words, attention_mask]}
+  - {name: classes, op: linear, attrs: {out_features: $(num_classes)}}
+outputs: [{name: logits, value: classes}]
+"""
+
+
+def test_a_net_of_a_file(folder):
+    with open(f"{folder}/net.yaml", "w") as file:
+        file.write(GRAPH)
+    run("ds-train", "--model", "graph", "--model.file", f"{folder}/net.yaml", "--data", DATA, "--epochs", 6, "--lr", 0.03, "-b", 16, *SMALL, "-o", f"{folder}/a.h5")
+    check(top1(f"{folder}/a.h5") > 0.9, top1(f"{folder}/a.h5"))
+    run("ds-quantize", f"{folder}/a.h5", *SMALL, "-o", f"{folder}/b.h5")
+    check(top1(f"{folder}/b.h5") > top1(f"{folder}/a.h5") - 0.03, "int8 lost", top1(f"{folder}/b.h5"))
 
 
 def test_texts_of_a_folder(folder):
