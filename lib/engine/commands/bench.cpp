@@ -226,10 +226,12 @@ std::string csv_text(const Json& results) {
       row.update(time);
       rows.push_back(std::move(row));
     }
-  return report::csv({"model", "engine", "digest", "batch", "length", "threads", "test_n", "test_top1", "test_top1_low", "test_top1_high", "top1_difference",
+  const bool lengths = !rows.empty() && rows[0].contains("length");
+  std::vector<std::string> keys = {"model", "engine", "digest", "batch", "threads", "test_n", "test_top1", "test_top1_low", "test_top1_high", "top1_difference",
                       "top1_difference_low", "top1_difference_high", "parameters", "macs", "tensor_bytes", "file_bytes", "latency_p50_s",
-                      "latency_p90_s", "latency_p99_s", "throughput_per_s", "speedup", "speedup_low", "speedup_high", "peak_memory_bytes"},
-                     rows);
+                      "latency_p90_s", "latency_p99_s", "throughput_per_s", "speedup", "speedup_low", "speedup_high", "peak_memory_bytes"};
+  if (lengths) keys.insert(keys.begin() + 4, "length");
+  return report::csv(keys, rows);
 }
 
 bool takes_tokens(const graph::Graph& graph) {
