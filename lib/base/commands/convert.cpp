@@ -148,7 +148,7 @@ void ConvertCommand::fields(core::Fields& f) {
   f.add({.name = "std", .doc = "deviation of each channel; left out: ImageNet's for 3 channels, else 1", .min = 0, .above_min = true, .alias = "std"}, std);
   f.add({.name = "resize", .doc = "length of a picture's shorter side before its middle is taken, or height and width; left out: as small as covers the size",
          .min = 1, .max = 16384, .unit = "pixels", .alias = "resize"}, resize);
-  f.add({.name = "interpolation", .doc = "how pictures are resized; left out: bilinear", .choices = {"", "bilinear", "bicubic"}, .alias = "interpolation"},
+  f.add({.name = "interpolation", .doc = "how pictures are resized", .choices = {"bilinear", "bicubic"}, .alias = "interpolation"},
         interpolation);
   f.add({.name = "shard_size", .doc = "folders: the most bytes of a file of weights; more go to several", .alias = "shard-size", .value_name = "BYTES"},
         shard_size);
@@ -186,7 +186,7 @@ void ConvertCommand::check() const {
   const bool from_onnx = is_onnx_name(inputs[0]);
   if (from_onnx && (output.empty() || !convert::is_checkpoint_name(output))) fail(inputs[0], "an ONNX model becomes a checkpoint", "name one with -o");
   if (!own_graph && !from_onnx) fail("--no-own-graph", "is for an input that ends in .onnx");
-  if (model.name.empty() && !from_onnx && (!labels.empty() || !size.empty() || !mean.empty() || !std.empty() || !resize.empty() || !interpolation.empty()))
+  if (model.name.empty() && !from_onnx && (!labels.empty() || !size.empty() || !mean.empty() || !std.empty() || !resize.empty() || interpolation != "bilinear"))
     fail("--labels, --size, --mean, --std, --resize, --interpolation", "describe weights that come without a graph", "name their architecture with --arch");
   if (external_data && !is_onnx_name(output)) fail("--external-data", "is for an output that ends in .onnx");
   if (is_onnx_name(output) && !convert::is_checkpoint_name(inputs[0])) fail(output, "is made of checkpoints", "convert the input to a checkpoint first");

@@ -21,7 +21,7 @@ struct ConvertCommand : core::CommandOptions {
   std::vector<std::int64_t> size;                        ///< {side} or {height, width}; {} = what fits the tensors
   std::vector<double> mean, std;                         ///< a channel; {} = ImageNet's for three, else 0 and 1
   std::vector<std::int64_t> resize;                      ///< shorter side, or height and width, before the crop; {} = as small as covers the net's size
-  std::string interpolation;                             ///< bilinear or bicubic; "" = bilinear
+  std::string interpolation = "bilinear";                ///< or bicubic
   std::string shard_size = "5GB";                        ///< of a file of weights in a folder
   double atol = -1;                                      ///< largest difference that passes; < 0: told, and no gate
   void fields(core::Fields& f) override;

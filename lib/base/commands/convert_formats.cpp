@@ -153,7 +153,7 @@ Json preprocessing(const ConvertCommand& options, const graph::Graph& graph) {
                {"mean", per_channel(options.mean, mean, 0, channels, "--mean")},
                {"std", per_channel(options.std, deviation, 1, channels, "--std")}};
   if (!options.resize.empty()) json["resize"] = options.resize.size() == 1 ? Json(options.resize[0]) : Json(options.resize);
-  if (!options.interpolation.empty()) json["interpolation"] = options.interpolation;
+  if (options.interpolation != "bilinear") json["interpolation"] = options.interpolation;
   try {
     if (channels == 1 || channels == 3) (void)io::fit_of(json);
   } catch (const Error& e) {
