@@ -110,7 +110,8 @@ class Exporter {
       const auto found = tensors_.find(spec.name);
       if (found == tensors_.end()) throw Error(Exit::kInput, fmt::format("tensor '{}'", spec.name), "is in the graph's table, but there are no values for it");
       if (onnx_dtype(spec.dtype) == 0)
-        throw Error(Exit::kUsage, fmt::format("tensor '{}'", spec.name), fmt::format("is {}, for which opset {} has no type", io::dtype_name(spec.dtype), kOpset));
+        throw Error(Exit::kUsage, fmt::format("tensor '{}'", spec.name),
+                    fmt::format("is {}, for which opset {} has no type", io::dtype_name(spec.dtype), kOpset));
       used_.insert(spec.name);
       model_.initializers.push_back({spec.name, found->second});
     }
@@ -135,7 +136,8 @@ class Exporter {
   void finish(const graph::Output& output) {
     std::string name = names_.at(output.value);
     if (name != output.name || !written_.count(name)) {
-      const std::string other = name == output.name ? unique(output.name) : !used_.count(output.name) || free_.count(output.name) ? output.name : unique(output.name);
+      const bool is_free = name != output.name && (!used_.count(output.name) || free_.count(output.name));
+      const std::string other = is_free ? output.name : unique(output.name);
       used_.insert(other);
       pb::NodeProto& node = *proto().add_node();
       node.set_op_type("Identity");

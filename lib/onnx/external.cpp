@@ -45,7 +45,9 @@ std::vector<std::string> data_files_of(const std::string& path) {
 }
 
 io::Bytes map_beside(const std::string& model_path, const std::string& location) {
-  const auto refuse = [&](const std::string& what) { throw Error(Exit::kInput, model_path, fmt::format("its tensors are in '{}', {}", location.substr(0, 256), what)); };
+  const auto refuse = [&](const std::string& what) {
+    throw Error(Exit::kInput, model_path, fmt::format("its tensors are in '{}', {}", location.substr(0, 256), what));
+  };
   if (location.empty() || location.size() > 255 || location.find('/') != std::string::npos || location.find('\\') != std::string::npos ||
       location.find('\0') != std::string::npos || location == "." || location == "..")
     refuse("expected the plain name of a file beside the model");

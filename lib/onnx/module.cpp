@@ -1,6 +1,4 @@
 // The one door into libds_onnx.so. Protobuf's exceptions and memory's end here.
-#include <google/protobuf/stubs/logging.h>
-
 #include "base/commands/onnx_module.h"
 #include "onnx/export.h"
 #include "onnx/read.h"

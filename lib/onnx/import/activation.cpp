@@ -73,8 +73,8 @@ std::string in_tanh(const Reader& r, const std::string& value) {
     if (const pb::NodeProto* pow = r.made_by(cube, "Pow"); pow != nullptr && pow->input(0) == x && is_number(r, pow->input(1), 3)) return x;
     const pb::NodeProto* product = r.made_by(cube, "Mul");
     for (int k = 0; product != nullptr && k < 2; ++k)
-      if (const pb::NodeProto* square = r.made_by(product->input(k), "Mul"); product->input(1 - k) == x && square && square->input(0) == x && square->input(1) == x)
-        return x;
+      if (const pb::NodeProto* square = r.made_by(product->input(k), "Mul"); square != nullptr && product->input(1 - k) == x)
+        if (square->input(0) == x && square->input(1) == x) return x;
   }
   return "";
 }
@@ -182,7 +182,8 @@ void sub(Reader& r) {
   if (const auto number = single(r, 1)) {
     io::Array negative = io::make_array(io::DType::kF32, {1});
     *negative.as<float>() = static_cast<float>(-*number);
-    return r.set("add", {r.value(0), r.add("tensor", {}, graph::Json::object(), {{"value", r.tensor(negative, r.in(1).name + "/negative", graph::Role::kConstant)}})});
+    const graph::Slot slot = r.tensor(negative, r.in(1).name + "/negative", graph::Role::kConstant);
+    return r.set("add", {r.value(0), r.add("tensor", {}, graph::Json::object(), {{"value", slot}})});
   }
   r.set("add", {r.value(0), r.add("scale", {r.value(1)}, {{"factor", -1.0}})});
 }

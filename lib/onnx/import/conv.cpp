@@ -8,7 +8,8 @@ namespace ds::onnx::imports::conv {
 using graph::Json;
 
 /// [top, left, bottom, right] of a node with a window.
-std::vector<std::int64_t> pads(Reader& r, const std::vector<std::int64_t>& kernel, const std::vector<std::int64_t>& stride, const std::vector<std::int64_t>& dilation) {
+std::vector<std::int64_t> pads(Reader& r, const std::vector<std::int64_t>& kernel, const std::vector<std::int64_t>& stride,
+                               const std::vector<std::int64_t>& dilation) {
   const std::string automatic = r.s("auto_pad", "NOTSET");
   std::vector<std::int64_t> pads = r.ints("pads", std::vector<std::int64_t>(2 * kernel.size(), 0));
   if (automatic == "VALID") return std::vector<std::int64_t>(2 * kernel.size(), 0);
@@ -35,7 +36,8 @@ struct Window {
 };
 
 Window window(Reader& r, const io::Array& weight) {
-  if (weight.shape.size() != 3 && weight.shape.size() != 4) r.fail(fmt::format("has weights of {} axes, read are 1-D and 2-D convolutions", weight.shape.size()));
+  if (weight.shape.size() != 3 && weight.shape.size() != 4)
+    r.fail(fmt::format("has weights of {} axes, read are 1-D and 2-D convolutions", weight.shape.size()));
   const std::size_t rank = weight.shape.size() - 2;
   Window w;
   w.kernel = {weight.shape.begin() + 2, weight.shape.end()};
@@ -85,7 +87,8 @@ void conv_transpose(Reader& r) {
 
 /// A bias of one number a feature, however many axes of size 1 it has before.
 std::optional<io::Array> as_bias(const Known& known, std::int64_t features) {
-  if (known.kind != Known::kConstant || known.array.numel() != features || known.array.shape.empty() || known.array.shape.back() != features) return std::nullopt;
+  if (known.kind != Known::kConstant || known.array.numel() != features) return std::nullopt;
+  if (known.array.shape.empty() || known.array.shape.back() != features) return std::nullopt;
   io::Array array = known.array;
   array.shape = {features};
   return array;

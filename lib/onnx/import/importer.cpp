@@ -105,7 +105,8 @@ class Importer {
     if (graph_.node_size() > kMostNodes) throw Error(Exit::kInput, where_, fmt::format("{} nodes, at most {} are read", graph_.node_size(), kMostNodes));
     for (const pb::NodeProto& node : graph_.node()) {
       for (const std::string& output : node.output())
-        if (!output.empty() && !makers_.emplace(output, &node).second) throw Error(Exit::kInput, at(node), fmt::format("makes '{}', which is there already", output));
+        if (!output.empty() && !makers_.emplace(output, &node).second)
+          throw Error(Exit::kInput, at(node), fmt::format("makes '{}', which is there already", output));
       for (const std::string& input : node.input()) users_[input].push_back(&node);
     }
     for (const auto& input : graph_.input())
@@ -118,15 +119,15 @@ class Importer {
   /// Nodes that outputs need, each behind those that it reads (Kahn 1962): however the file orders them.
   std::vector<const pb::NodeProto*> in_order() {
     std::set<const pb::NodeProto*> needed;
-    std::vector<const pb::NodeProto*> todo;
+    std::vector<const pb::NodeProto*> waiting;
     const auto need = [&](const std::string& value) {
       const auto made = makers_.find(value);
-      if (made != makers_.end() && needed.insert(made->second).second) todo.push_back(made->second);
+      if (made != makers_.end() && needed.insert(made->second).second) waiting.push_back(made->second);
     };
     for (const std::string& output : outputs_) need(output);
-    while (!todo.empty()) {
-      const pb::NodeProto* node = todo.back();
-      todo.pop_back();
+    while (!waiting.empty()) {
+      const pb::NodeProto* node = waiting.back();
+      waiting.pop_back();
       for (const std::string& input : node->input()) need(input);
     }
     std::map<const pb::NodeProto*, int> waits;
@@ -251,9 +252,15 @@ const graph::ValueType& Reader::type(int i) { return importer_.builder_.type(val
 std::optional<std::vector<graph::Dim>> Reader::sizes(int i) const {
   const Known& known = in(i);
   if (known.kind == Known::kSizes) return known.sizes;
-  if (known.kind != Known::kConstant || io::is_float(known.array.dtype) || known.array.shape.size() > 1 || known.array.numel() > 65536) return std::nullopt;
+  if (known.kind != Known::kConstant || io::is_float(known.array.dtype)) return std::nullopt;
+  if (known.array.shape.size() > 1 || known.array.numel() > 65536) return std::nullopt;
   std::vector<graph::Dim> dims;
-  for (std::int64_t k = 0; k < known.array.numel(); ++k) dims.emplace_back(static_cast<std::int64_t>(io::element(known.array, k)));
+  for (std::int64_t k = 0; k < known.array.numel(); ++k) {
+    std::int64_t size = 0;  // not by way of a double, which the largest integer is no value of
+    if (known.array.dtype == io::DType::kI64) std::memcpy(&size, known.array.data + k * 8, 8);
+    else size = static_cast<std::int64_t>(io::element(known.array, k));
+    dims.emplace_back(size);
+  }
   return dims;
 }
 
@@ -270,7 +277,8 @@ std::vector<std::int64_t> Reader::integers(int i) const {
 
 double Reader::number(int i) const {
   const Known& known = in(i);
-  if (known.kind != Known::kConstant || known.array.numel() != 1) fail(fmt::format("'{}' is no single number that the file holds", node_.input(i).substr(0, 64)));
+  if (known.kind != Known::kConstant || known.array.numel() != 1)
+    fail(fmt::format("'{}' is no single number that the file holds", node_.input(i).substr(0, 64)));
   return io::element(known.array, 0);
 }
 

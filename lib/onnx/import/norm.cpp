@@ -11,7 +11,10 @@ void batch_norm(Reader& r) {
   if (r.i("training_mode", 0) != 0) r.fail("is in training mode");
   if (r.node().output_size() > 1) r.fail(fmt::format("has {} outputs, expected 1", r.node().output_size()));
   r.set("batch_norm2d", {r.value(0)}, {{"eps", r.f("epsilon", 1e-5)}},
-        {{"weight", r.tensor(1)}, {"bias", r.tensor(2)}, {"running_mean", r.tensor(3, graph::Role::kBuffer)}, {"running_var", r.tensor(4, graph::Role::kBuffer)}},
+        {{"weight", r.tensor(1)},
+         {"bias", r.tensor(2)},
+         {"running_mean", r.tensor(3, graph::Role::kBuffer)},
+         {"running_var", r.tensor(4, graph::Role::kBuffer)}},
         {}, r.name_by_weight(1));
 }
 

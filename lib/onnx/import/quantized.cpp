@@ -19,8 +19,8 @@ struct Scale {
 Scale scale_of(const Reader& r, const pb::NodeProto* node) {
   if (node == nullptr || node->input_size() != 3) return {};
   const Known &scale = r.known(node->input(1)), &zero = r.known(node->input(2));
-  if (scale.kind != Known::kConstant || scale.array.numel() != 1 || zero.kind != Known::kConstant || zero.array.numel() != 1 || zero.array.dtype != io::DType::kU8)
-    return {};
+  if (scale.kind != Known::kConstant || scale.array.numel() != 1 || zero.kind != Known::kConstant) return {};
+  if (zero.array.numel() != 1 || zero.array.dtype != io::DType::kU8) return {};
   const Scale found{std::stod(fmt::format("{}", static_cast<float>(io::element(scale.array, 0)))), static_cast<std::int64_t>(io::element(zero.array, 0)), true};
   return found.scale > 0 && found.zero <= 127 ? found : Scale{};
 }

@@ -7,7 +7,9 @@
 
 namespace ds::onnx::ops::grid {
 
-std::size_t counted(const Emitter& e, std::int64_t axis) { return static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(e.type().dims.size()) : axis); }
+std::size_t counted(const Emitter& e, std::int64_t axis) {
+  return static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(e.type().dims.size()) : axis);
+}
 
 void pad(Emitter& e) {
   const std::size_t rank = e.type().dims.size();
