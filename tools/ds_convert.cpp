@@ -16,6 +16,8 @@ int main(int argc, char** argv) {
                     {"ds-convert --diff a.h5 b.h5", "exit 0 if the models are equal, 5 if not"},
                     {"ds-convert --verify *.h5", "every digest anew, SHA-256 too"},
                     {"ds-convert model.h5 -o model.safetensors", "for other programs"},
+                    {"ds-convert model.h5 -o model.onnx", "opset 17, batch and sequence of any length, int8 as QDQ"},
+                    {"ds-convert net.onnx --labels names.txt -o net.h5", "ONNX from elsewhere, read by its nodes"},
                     {"ds-convert model.h5 -o model.ts --atol 1e-5", "TorchScript, for torch.jit.load; exit 5 where its outputs differ by more"},
                     {"ds-convert resnet18.safetensors --arch resnet18 --labels names.txt -o model.h5", "weights from elsewhere"},
                     {"ds-convert all-MiniLM-L6-v2/ -o minilm.h5", "a folder of Hugging Face, its tokenizer too"},

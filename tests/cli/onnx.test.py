@@ -2,6 +2,7 @@
 """ds-convert to ONNX and back, judged by ONNX Runtime and ONNX's own checker on the same inputs as our engine."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -158,7 +159,8 @@ def every(folder, families, from_nodes):
 
 
 def test_images(folder):
-    every(folder, IMAGES, lambda family: family not in ("alexnet", "swin", "swin_v2"))
+    # Left out: pools to sizes that divide nothing are products with constants, and shifted windows are rolled: the graph that travels has them.
+    every(folder, IMAGES, lambda family: family not in ("alexnet", "swin", "swin_v2", "vgg"))
 
 
 def test_tokens(folder):
@@ -185,7 +187,7 @@ def test_graphs_of_pytorch(folder):
     run("ds-convert", f"{golden}/residual_plain.onnx", "-f", "-o", f"{folder}/net.h5")
     run("ds-convert", f"{folder}/net.h5", "-f", "-o", f"{folder}/net.safetensors")
     header = open(f"{folder}/net.safetensors", "rb").read(20000)
-    for tensor in ("conv1.weight", "bn1.running_var", "layer1.0.conv2.weight", "layer2.downsample.1.bias", "fc.weight"):
+    for tensor in ("conv1.weight", "bn1.running_var", "layer1.0.conv2.weight", "layer2.downsample.1.weight", "fc.weight"):
         check(f'"{tensor}"'.encode() in header, tensor, "keeps its name")
 
 
@@ -201,6 +203,7 @@ def test_int8(folder):
         session = session_of(f"{folder}/int8.onnx")
         given = inputs_of(session, 64)
         ours, theirs = engine(folder, f"{folder}/int8.h5", given)["logits"], ort(session, given)["logits"]
+        check(len(numpy.unique(ours.round(3), axis=0)) > 32, arch, "says the same of all inputs")
         apart = numpy.abs(ours - theirs) / numpy.abs(ours).max()
         same = (ours.argmax(1) == theirs.argmax(1)).mean()
         print(f"     {arch}: {(apart <= 1 / 127).mean():.1%} of outputs within 1/127 of the maximum, largest {apart.max():.1e}, same class {same:.1%}", flush=True)
@@ -345,6 +348,30 @@ def test_data_elsewhere(folder):
     fails(model("good", offset=2 ** 64 - 1), 3, "lies at bytes", folder=folder)
     fails(model("good", length=8), 3, "8 bytes", folder=folder)
     run(*model("good", offset=16))
+
+
+def test_without_the_module(folder):
+    """An install tree without libds_onnx.so says which package to install; everything else works."""
+    build = os.path.realpath(os.path.join(BIN, ".."))
+    os.makedirs(f"{folder}/bin"), os.makedirs(f"{folder}/lib")
+    shutil.copy(f"{build}/bin/ds-convert", f"{folder}/bin")
+    shutil.copy(f"{build}/lib/libds_base.so", f"{folder}/lib")
+    make(f"{folder}/a.h5", "lenet", 32)
+    done = subprocess.run([f"{folder}/bin/ds-convert", f"{folder}/a.h5", "-o", f"{folder}/a.onnx"], capture_output=True, text=True)
+    check(done.returncode == 4 and "libds_onnx.so" in done.stderr and "libonnx-dev" in done.stderr, done.returncode, done.stderr)
+    check(not os.path.exists(f"{folder}/a.onnx"))
+    done = subprocess.run([f"{folder}/bin/ds-convert", f"{folder}/a.h5", "-o", f"{folder}/a.npz"], capture_output=True, text=True)
+    check(done.returncode == 0, done.stderr)
+
+
+def test_beside_libtorch(folder):
+    """LibTorch carries a protobuf of its own: both modules in one process, in either order."""
+    lib = os.path.realpath(os.path.join(BIN, "../lib"))
+    for order in (("libds.so", "libds_onnx.so"), ("libds_onnx.so", "libds.so")):
+        code = ";".join(["import ctypes, os", *(f"m = ctypes.CDLL('{lib}/{name}', mode=os.RTLD_NOW | os.RTLD_LOCAL)" for name in order),
+                         f"ctypes.CDLL('{lib}/libds_onnx.so').ds_onnx_module()"])
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        check(done.returncode == 0 and not done.stderr, order, done.returncode, done.stderr)
 
 
 if __name__ == "__main__":
