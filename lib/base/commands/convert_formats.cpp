@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <future>
 
 #include "base/core/error.h"
 #include "base/core/log.h"
@@ -39,7 +40,7 @@ io::TensorFile to_file(const io::Checkpoint& checkpoint) { return {checkpoint.te
 
 bool is_own(const io::TensorFile& file) { return file.metadata.count(formats::kVersionKey) && file.metadata.count("ds.graph"); }
 
-io::Checkpoint from_own(const io::TensorFile& file, const std::string& path, bool& same) {
+io::Checkpoint from_own(const io::TensorFile& file, const std::string& path, bool& same, io::KnownDigests* known) {
   using formats::kVersion, formats::kVersionKey;
   if (const std::string& version = file.metadata.at(kVersionKey); version != std::to_string(kVersion))
     throw Error(Exit::kInput, path, fmt::format("{} is '{}', expected '{}'", kVersionKey, version, kVersion), "a newer version of ds may have written it");
@@ -57,7 +58,7 @@ io::Checkpoint from_own(const io::TensorFile& file, const std::string& path, boo
   graph::verify(graph, path + ": ds.graph");
   check_tensors(graph, file.tensors, path);
   const auto parent = file.metadata.find(formats::kDigestKey);
-  same = parent != file.metadata.end() && io::root_digest(checkpoint) == parent->second;
+  same = parent != file.metadata.end() && io::root_digest(checkpoint, known) == parent->second;
   return checkpoint;
 }
 
@@ -259,9 +260,9 @@ void verify_written(const ConvertCommand& options, const std::map<std::string, i
   throw Error(Exit::kFailure, path, "what was read back is not what was written: " + problem);
 }
 
-void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, io::Json step, core::Record& record) {
+void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, io::Json step, core::Record& record, io::KnownDigests* known) {
   io::add_provenance(checkpoint, std::move(step), options.common.reproducible);
-  io::save(checkpoint, options.output, {.overwrite = options.common.force, .reproducible = options.common.reproducible});
+  io::save(checkpoint, options.output, {.overwrite = options.common.force, .reproducible = options.common.reproducible, .known = known});
   record.output("model", checkpoint.path, checkpoint.digest);
   if (options.output != "-") verify_written(options, checkpoint.tensors, record);
 }
@@ -278,22 +279,27 @@ void from_tensor_file(const ConvertCommand& options, core::Record& record) {
   const std::string& input = options.inputs[0];
   const io::Bytes bytes = io::map_file(input);
   io::TensorFile file = io::read_tensors(bytes, input);
-  const std::string digest = io::sha256(bytes.data, bytes.size);
-  record.input("weights", io::absolute(input), digest);
+  // The digest of the whole file, while the tensors are hashed or written.
+  std::future<std::string> hashed = std::async([&bytes] { return io::sha256(bytes.data, bytes.size); });
   const bool own = is_own(file) && options.model.name.empty();
   if (io::tensor_format(options.output) != io::TensorFormat::kNone) {
     if (!options.common.dry_run) write_file(options, file, "", record);
+    record.input("weights", io::absolute(input), hashed.get());
     return;
   }
   bool same = false;
-  io::Checkpoint checkpoint = own ? from_own(file, input, same) : from_foreign(options, std::move(file), input, record);
+  io::KnownDigests known;
+  io::Checkpoint checkpoint = own ? from_own(file, input, same, &known) : from_foreign(options, std::move(file), input, record);
+  if (!own && !options.common.dry_run) io::root_digest(checkpoint, &known);  // now, beside the other
+  const std::string digest = hashed.get();
+  record.input("weights", io::absolute(input), digest);
   if (options.common.dry_run) return;
   Json step = {{"parents", Json::array()}, {"weights", {{"file", std::filesystem::path(input).filename().string()}, {"sha256", digest}}}};
   if (own) {
     record["same_model"] = same;  // false: the file was changed since it was written
     if (same) step["parents"].push_back(file.metadata.at(kDigestKey));
   }
-  write_checkpoint(options, checkpoint, std::move(step), record);
+  write_checkpoint(options, checkpoint, std::move(step), record, &known);
 }
 
 void from_checkpoint(const ConvertCommand& options, core::Record& record) {

@@ -23,7 +23,8 @@ bool is_own(const io::TensorFile& file);
 
 /// The checkpoint that such a file was, and in `same` whether its root digest is still the one that the texts name: its parent then.
 /// Throws ds::Error(kInput) for another version, documents that are none, a graph that does not verify or tensors that do not fit it.
-io::Checkpoint from_own(const io::TensorFile& file, const std::string& path, bool& same);
+/// `known` gets the tensors' digests.
+io::Checkpoint from_own(const io::TensorFile& file, const std::string& path, bool& same, io::KnownDigests* known = nullptr);
 
 /// Takes out tensors that nobody reads (record["ignored"]) and a prefix that a wrapper left on every name (record["prefix"]).
 void clean_tensors(std::map<std::string, io::Array>& tensors, core::Record& record);
@@ -39,8 +40,8 @@ void describe(const ConvertCommand& options, const graph::Graph& graph, io::Chec
 /// Throws ds::Error(kInput) naming the first tensor that has a NaN or an infinity.
 void check_finite(const std::map<std::string, io::Array>& tensors, const std::string& where);
 
-/// Writes options.output with one more step in its provenance, and verifies it.
-void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, io::Json step, core::Record& record);
+/// Writes options.output with one more step in its provenance, and verifies it. Tensors in `known` are not hashed again.
+void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, io::Json step, core::Record& record, io::KnownDigests* known = nullptr);
 
 /// "" where `back` holds the same tensors bit for bit, else the first difference; `largest` grows to the largest one. Pages of `back` are given
 /// back on the way: nobody may read it again.

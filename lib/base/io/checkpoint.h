@@ -58,9 +58,13 @@ void check_input(const std::string& path_or_dash);
 /// The same for a state that --resume auto would go on from, where there is one.
 void check_state(const std::string& path);
 
+/// Digests of tensors that were worked out already, XXH3-128 and SHA-256, by where the bytes lie: they must stay as they are meanwhile.
+using KnownDigests = std::map<std::pair<const std::byte*, std::size_t>, std::pair<std::string, std::string>>;
+
 struct SaveOptions {
   bool overwrite = false;        ///< else an existing file is ds::Error(kUsage)
   bool reproducible = false;     ///< leave out times, host, absolute paths (the caller's documents already do)
+  KnownDigests* known = nullptr; ///< of root_digest: tensors that are in it are not hashed again
 };
 
 /// Writes atomically (temporary file in the same folder, fsync, rename, fsync of the folder) and sets `path` and `digest`.
@@ -70,7 +74,8 @@ struct SaveOptions {
 void save(Checkpoint& checkpoint, const std::string& path, const SaveOptions& options = {});
 
 /// Root digest: SHA-256 of the canonical manifest of graph, preprocessing, labels, tokenizer and, per tensor, name, dtype, shape, SHA-256.
-std::string root_digest(const Checkpoint& checkpoint);
+/// `known`, where given, is used and filled.
+std::string root_digest(const Checkpoint& checkpoint, KnownDigests* known = nullptr);
 /// Recomputes every digest of a file. Throws ds::Error(kInput) at the first that differs; returns the root digest.
 std::string verify_file(const std::string& path);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "base/core/error.h"
 #include "base/io/checkpoint.h"
@@ -106,15 +107,23 @@ void digest(Item& item, bool finite) {
   item.hash = hash.hex();
 }
 
-void digest_all(std::vector<Item>& items) {
+/// `known` holds tensors alone: what is in it was found finite.
+void digest_all(std::vector<Item>& items, KnownDigests* known) {
   std::vector<Item*> order;
   std::size_t total = 0;
   for (Item& item : items) {
+    const auto found = known ? known->find({item.data, item.bytes}) : KnownDigests::iterator();
+    if (known && found != known->end()) {
+      std::tie(item.hash, item.sha) = found->second;
+      continue;
+    }
     order.push_back(&item);
     total += item.bytes;
   }
   std::stable_sort(order.begin(), order.end(), [](const Item* a, const Item* b) { return a->bytes > b->bytes; });
   parallel(order.size(), total, [&](std::size_t i) { digest(*order[i], std::strcmp(order[i]->group, "tensors") == 0); });
+  for (const Item* item : order)
+    if (known && std::strcmp(item->group, "tensors") == 0) known->emplace(std::pair{item->data, item->bytes}, std::pair{item->hash, item->sha});
 }
 
 std::string root_of(const Checkpoint& checkpoint, const std::vector<Item>& items) {
@@ -208,7 +217,7 @@ void write_all(Sink& sink, const hdf5::Memory& memory, const std::vector<const I
 void save(Checkpoint& checkpoint, const std::string& path, const SaveOptions& options) {
   const std::map<std::string, std::string> documents = texts(checkpoint);
   std::vector<Item> items = make_items(checkpoint, documents);
-  digest_all(items);
+  digest_all(items, options.known);
   const std::string root = root_of(checkpoint, items);
   hdf5::Memory memory;
   try {
@@ -226,10 +235,10 @@ void save(Checkpoint& checkpoint, const std::string& path, const SaveOptions& op
   checkpoint.digest = root;
 }
 
-std::string root_digest(const Checkpoint& checkpoint) {
+std::string root_digest(const Checkpoint& checkpoint, KnownDigests* known) {
   const std::map<std::string, std::string> documents = texts(checkpoint);
   std::vector<Item> items = make_items(checkpoint, documents);
-  digest_all(items);
+  digest_all(items, known);
   return root_of(checkpoint, items);
 }
 

@@ -22,7 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kGather = 1 << 20;   ///< small pieces are written together
-constexpr std::size_t kChunk = 64 << 20;   ///< one call's share of a large one
+constexpr std::size_t kChunk = 16 << 20;   ///< one call's share of a large one
+constexpr std::size_t kSend = 32 << 20;    ///< after so much the disk begins with it
 
 std::string reason(int error) { return std::strerror(error); }
 
@@ -169,6 +170,11 @@ void Sink::drain(const std::byte* data, std::size_t bytes) {
     if (n <= 0) throw Error(Exit::kResource, where_, "cannot be written: " + reason(n < 0 ? errno : ENOSPC));
     data += n;
     bytes -= static_cast<std::size_t>(n);
+    unsent_ += static_cast<std::size_t>(n);
+    if (unsent_ < kSend) continue;
+    // The disk writes while we copy, and fsync finds little left. Of a pipe it is an error that tells nothing.
+    [[maybe_unused]] const int started = ::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
+    unsent_ = 0;
   }
 }
 

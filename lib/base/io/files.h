@@ -23,6 +23,7 @@ class Sink {
   int fd_;
   std::string where_;
   std::vector<std::byte> buffer_;
+  std::size_t unsent_ = 0;  ///< bytes since the disk was last told to begin with what there is
 };
 
 /// Makes `path` a file with what `write` puts in the sink, or leaves all as it was: unnamed temporary (O_TMPFILE; where the file system
