@@ -159,7 +159,7 @@ class Convert(unittest.TestCase):
                 self.error(run(bad, *mode), 3, part, files)
         bad.unlink()
         self.error(run(bad, "--inspect"), 3, "no such file")
-        self.error(run(self.at, "--inspect"), 3, "is a folder")
+        self.error(run(self.at, "--inspect"), 3, "has no weights")
         os.mkfifo(bad)
         self.error(run(bad, "--inspect"), 3, "is a FIFO", files)
 

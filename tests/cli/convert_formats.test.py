@@ -1,6 +1,7 @@
 """ds-convert to and from the files of other programs: the same model comes back, weights from elsewhere, what is refused."""
 import ast
 import collections
+import hashlib
 import json
 import os
 import pickle
@@ -244,6 +245,41 @@ def test_weights_of_whole_models_and_torchscript(folder):
     check(options["num_classes"] == 5 and options["height"] == 8, options)
     check({name: t["shape"] for name, t in tensors(model).items()} == {name: v["shape"] for name, v in read_safetensors(golden("vit.safetensors"))[0].items()
                                                                         if name != "__metadata__"})
+
+
+def test_files_of_weights_are_looked_at_compared_and_checked(folder):
+    model, own, part, packed, other = (os.path.join(folder, name) for name in ("m.h5", "m.safetensors", "dir", "m.npz", "other.safetensors"))
+    digest = convert(golden("cnn.safetensors"), *CNN, "-o", model)["outputs"][0]["digest"]
+    for target in (own, packed, part + "/"):
+        convert(model, "-o", target)
+    held = {name: t for name, t in tensors(model).items()}
+    for path in (own, packed, part):
+        record = convert(path, "--inspect")
+        check({row["name"]: row["shape"] for row in record["tensors"]} == {name: t["shape"] for name, t in held.items()}, record["tensors"])
+        check(record["metrics"]["tensors"] == len(held) and record["metrics"]["elements"] == sum(len(t["values"]) for t in held.values()), record["metrics"])
+        check(convert("--diff", model, path)["equal"] is True)
+    check(convert(own, "--inspect")["inputs"][0]["digest"] == digest and convert(own, "--inspect")["metadata"]["ds.digest"] == digest)
+    check(convert(part, "--inspect")["files"] == ["model.safetensors"])
+    check("fc.bias" in run("ds-convert", own, "--inspect", "--format", "table").out)
+    check(convert("--diff", golden("cnn.safetensors"), golden("cnn.pth"))["equal"] is True)
+
+    header, data = read_safetensors(golden("cnn.safetensors"))
+    at = header["fc.bias"]["data_offsets"][0]
+    was = struct.unpack("<f", data[at:at + 4])[0]
+    write_safetensors(other, header, data[:at] + struct.pack("<f", was + 2.0) + data[at + 4:])
+    done = run("ds-convert", "--diff", golden("cnn.pth"), other, "--format", "json", expect=5)
+    rows = done.record["tensors"]
+    check(len(rows) == 1 and rows[0]["name"] == "fc.bias" and abs(rows[0]["max_abs"] - 2) < 1e-6 and rows[0]["elements"] == 1, rows)
+    check("1 tensor, first 'fc.bias'" in done.err, done.err)
+
+    verified = convert("--verify", own, packed, golden("cnn.pth"))
+    check(verified["verified"] is True and [i["digest"] for i in verified["inputs"][:2]] == [digest, digest], verified["inputs"])
+    check(verified["inputs"][2]["digest"] == hashlib.sha256(open(golden("cnn.pth"), "rb").read()).hexdigest())
+    for path, said in ((own, "root digest is"), (packed, "CRC")):
+        whole = bytearray(open(path, "rb").read())
+        whole[whole.index(struct.pack("<f", was))] ^= 1
+        open(path, "wb").write(whole)
+        check(said in run("ds-convert", "--verify", path, expect=3).err)
 
 
 class Evil:

@@ -8,6 +8,7 @@
 
 #include "base/commands/convert_formats.h"
 #include "base/commands/convert_hf.h"
+#include "base/commands/convert_looks.h"
 #include "base/commands/convert_onnx.h"
 #include "base/commands/onnx_module.h"
 #include "base/core/digest.h"
@@ -51,7 +52,9 @@ void write_graph(const ConvertCommand& options, core::Record& record) {
 void verify(const ConvertCommand& options, core::Record& record) {
   for (const std::string& input : options.inputs) {
     std::string digest;
-    if (input == "-") {
+    if (is_weights_name(input)) {
+      digest = verify_weights(input);
+    } else if (input == "-") {
       const io::Checkpoint checkpoint = io::load_input(input);
       digest = io::root_digest(checkpoint);
       if (digest != checkpoint.digest)
@@ -120,15 +123,15 @@ void ConvertCommand::fields(core::Fields& f) {
          .path = true},
         inputs);
   f.add({.name = "output",
-         .doc = "checkpoint to write, or -; .onnx; a folder (DIR/) as Hugging Face's; .yaml gets the graph alone; weights for other programs: " +
-                io::tensor_extensions(),
+         .doc = "checkpoint to write, or -; .onnx; a folder (DIR/) as Hugging Face's; .yaml gets the graph alone; for other programs: " +
+                io::tensor_extensions() + " (.pth and .pt are state dicts, .ts is TorchScript)",
          .letter = 'o',
          .value_name = "FILE",
          .flag_only = true,
          .path = true},
         output);
-  f.add({.name = "inspect", .doc = "show what the checkpoint holds", .flag_only = true}, inspect);
-  f.add({.name = "diff", .doc = "compare two checkpoints; exit 0 if the models are equal, 5 if not", .flag_only = true}, diff);
+  f.add({.name = "inspect", .doc = "show what a checkpoint, or a file or folder of weights, holds", .flag_only = true}, inspect);
+  f.add({.name = "diff", .doc = "compare two of them; exit 0 if the models, or of weights alone the tensors, are equal, 5 if not", .flag_only = true}, diff);
   f.add({.name = "verify", .doc = "check what is read; with nothing else to do, compute every digest anew, SHA-256 too", .flag_only = true}, verify);
   f.add({.name = "drop_history", .doc = "leave out the metrics of each epoch", .alias = "drop-history"}, drop_history);
   f.add({.name = "drop_state",
@@ -139,7 +142,10 @@ void ConvertCommand::fields(core::Fields& f) {
          .doc = "ONNX: a graph of ours that travels in the file is taken where its nodes were not changed; --no-own-graph makes one from the nodes",
          .alias = "own-graph"},
         own_graph);
-  f.add({.name = "external_data", .doc = "ONNX: put the tensors in a file beside the model, as is done above 2 GB anyway", .alias = "external-data"}, external_data);
+  f.add({.name = "external_data",
+         .doc = "ONNX: put the tensors in a file beside the model, as is done above 2 GB anyway",
+         .alias = "external-data"},
+        external_data);
   f.choice("model", "architecture of weights that come without a graph; sizes that are not set are taken from the tensors", model, "arch");
   f.add({.name = "labels", .doc = "names of the classes, one a line, for weights that come without a graph", .value_name = "FILE", .path = true}, labels);
   f.add({.name = "size", .doc = "side of an image, or height and width; left out: what fits the tensors", .min = 1, .max = 16384, .unit = "pixels",

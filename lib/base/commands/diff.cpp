@@ -5,7 +5,7 @@
 #include <cstring>
 #include <set>
 
-#include "base/commands/convert.h"
+#include "base/commands/convert_looks.h"
 #include "base/core/error.h"
 
 namespace ds::commands {
@@ -71,12 +71,14 @@ std::string brief(const Json& documents, const Json& tensors) {
 
 void diff(const ConvertCommand& options, core::Record& record) {
   using diffing::Json;
-  const io::Checkpoint a = io::load_input(options.inputs[0]), b = io::load_input(options.inputs[1]);
+  const auto load = [](const std::string& path) { return is_weights_name(path) ? read_weights(path, true) : io::load_input(path); };
+  const io::Checkpoint a = load(options.inputs[0]), b = load(options.inputs[1]);
+  const bool models = !a.graph.is_null() && !b.graph.is_null();  // else one side is tensors alone: they are what is compared
   record.input("first", a.path, a.digest);
   record.input("second", b.path, b.digest);
   Json documents = Json::array(), outside = Json::array();
   const auto compare = [&](const char* name, const Json& left, const Json& right, Json& to) {
-    if (left != right) to.push_back(name);
+    if (models && left != right) to.push_back(name);
   };
   compare("graph", a.graph, b.graph, documents);
   compare("preprocessing", a.preprocessing, b.preprocessing, documents);

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "base/commands/convert.h"
+#include "base/commands/convert_looks.h"
 #include "base/core/error.h"
 #include "base/graph/graph.h"
 
@@ -115,6 +115,7 @@ std::string provenance_line(const io::Json& step) {
 }
 
 void inspect(const ConvertCommand& options, core::Record& record) {
+  if (is_weights_name(options.inputs[0])) return inspect_weights(options, record);
   const io::Checkpoint checkpoint = io::load_input(options.inputs[0], {.verify = false, .tensors = false});
   record.input("model", checkpoint.path, checkpoint.digest);
   record["format"] = io::kFormatVersion;
