@@ -1,10 +1,11 @@
 """Texts: every tool on a net that takes tokens, from training to prediction; data sets of texts, and those that cannot be read."""
 import json
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../support"))
-from cli import check, command, fails, main, refused, run  # noqa: E402
+from cli import BIN, check, command, fails, main, refused, run  # noqa: E402
 
 SMALL = ["--threads", 1, "--format", "json", "--progress", "none"]
 DATA = "synthetic:kind=tokens,vocab=40,length=12,classes=4,train=800,val=80,test=160"
@@ -123,6 +124,22 @@ def test_a_net_of_a_file(folder):
     check(top1(f"{folder}/a.h5") > 0.9, top1(f"{folder}/a.h5"))
     run("ds-quantize", f"{folder}/a.h5", *SMALL, "-o", f"{folder}/b.h5")
     check(top1(f"{folder}/b.h5") > top1(f"{folder}/a.h5") - 0.03, "int8 lost", top1(f"{folder}/b.h5"))
+
+
+def test_a_sentence_encoder_is_held_against_what_it_was(folder):
+    path = f"{folder}/e.h5"
+    subprocess.run([os.path.join(BIN, "run_model"), "make", "minilm_l6", path, "dim=32", "heads=2", "depth=2", "mlp_dim=64",
+                    "max_positions=16"], check=True)
+    metrics = run("ds-quantize", path, "--data", DATA, *SMALL, "-o", f"{folder}/q.h5").record["metrics"]
+    check(0.99 < metrics["val_cosine_least"] <= metrics["val_cosine"] <= 1 and metrics["val_n"] == 80, metrics)
+    same = run("ds-prune", path, "--data", DATA, "--ratio", 0, *SMALL, "-o", f"{folder}/same.h5").record["metrics"]
+    check(same["val_cosine_least"] > 1 - 1e-6, same)
+    cut = run("ds-prune", path, "--data", DATA, "--ratio", 0.5, *SMALL, "-o", f"{folder}/p.h5").record["metrics"]
+    check(cut["val_cosine"] < metrics["val_cosine"] and cut["parameters"] < same["parameters"], cut)
+    fails(["ds-quantize", path, "--data", DATA, "--max-drop", 1e-7, *SMALL, "-o", f"{folder}/n.h5"], 5, "cosine falls by")
+    check(not os.path.exists(f"{folder}/n.h5"), "a gate that was not met left its output")
+    for command in (["ds-eval"], ["ds-prune", "--finetune-epochs", 1, "-o", f"{folder}/n.h5"]):
+        fails([command[0], path, *command[1:], "--data", DATA, *SMALL], 3, "gives embeddings")
 
 
 def test_texts_of_a_folder(folder):

@@ -27,7 +27,7 @@ void QuantizeCommand::fields(core::Fields& f) {
   f.add({.name = "batch_size", .doc = "samples a batch of calibration", .min = 1, .alias = "batch-size"}, batch_size);
   f.add({.name = "skip", .doc = "layers that stay float, by name, may be repeated", .alias = "skip", .value_name = "NODE"}, skip);
   f.add({.name = "max_drop",
-         .doc = "gate: exit 5 without output where validation top-1 falls by more (0.005 = half a point); 1 = no gate",
+         .doc = "gate: exit 5 without output where validation top-1, or the cosine to the float embeddings, falls by more (0.005 = half a point); 1 = no gate",
          .min = 0,
          .max = 1,
          .alias = "max-drop"},

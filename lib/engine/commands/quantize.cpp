@@ -12,7 +12,8 @@ namespace {
 void run(const core::CommandOptions& base, core::Record& record) {
   const auto& o = static_cast<const QuantizeCommand&>(base);
   Opened opened = open_model("model", o.input, record);
-  const data::Dataset& data = open_data(opened, o.data);
+  const bool embeds = train::gives_embeddings(opened.model.graph);
+  const data::Dataset& data = open_data(opened, o.data, /*embeddings=*/true);
   const compress::CalibrationOptions calibration{o.samples, o.batch_size, o.observer, o.skip};
   const Json& preprocessing = opened.checkpoint.preprocessing;
   Json report;
@@ -24,15 +25,17 @@ void run(const core::CommandOptions& base, core::Record& record) {
     return;
   }
   Json evaluation;
-  Json metrics = evaluate_split(int8, data, preprocessing, "val", 250, &evaluation, true);
-  const Json before = evaluate_split(opened.model, data, preprocessing, "val", 250, nullptr, true);
+  Json metrics = embeds ? compare_embeddings(int8, opened.model, data, preprocessing, "val")
+                        : evaluate_split(int8, data, preprocessing, "val", 250, &evaluation, true);
+  const Json before = embeds ? Json::object() : evaluate_split(opened.model, data, preprocessing, "val", 250, nullptr, true);
   for (const auto& [key, value] : before.items()) metrics["before_" + key] = value;
   record["metrics"] = metrics;
   const bool gated = o.max_drop < 1;
-  if (gated && before.empty()) throw Error(Exit::kUsage, "--max-drop", fmt::format("data '{}' has no validation split to judge by", data.spec));
-  const double drop = before.value("val_top1", 0.0) - metrics.value("val_top1", 0.0);
+  if (gated && metrics.empty()) throw Error(Exit::kUsage, "--max-drop", fmt::format("data '{}' has no validation split to judge by", data.spec));
+  const double drop = embeds ? 1 - metrics.value("val_cosine", 1.0) : before.value("val_top1", 0.0) - metrics.value("val_top1", 0.0);
   const bool missed = gated && drop > o.max_drop;
-  const Error gate(Exit::kGate, "--max-drop", fmt::format("validation top-1 falls by {:.4f}, at most {} was asked for", drop, o.max_drop),
+  const Error gate(Exit::kGate, "--max-drop",
+                   fmt::format("validation {} falls by {:.4f}, at most {} was asked for", embeds ? "cosine" : "top-1", drop, o.max_drop),
                    "distil the float model first, or keep its worst layers float with --skip");
   if (missed && !o.keep_best) throw gate;
   const io::Checkpoint parent = opened.checkpoint;

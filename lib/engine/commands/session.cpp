@@ -11,7 +11,9 @@
 #include "base/core/error.h"
 #include "base/core/host.h"
 #include "base/core/log.h"
+#include "base/core/signals.h"
 #include "base/graph/passes.h"
+#include "base/graph/schema.h"
 #include "engine/compress/quantizer.h"
 #include "engine/device.h"
 #include "engine/exec/random.h"
@@ -51,13 +53,14 @@ Opened open_model(const std::string& name, const std::string& given, core::Recor
   return opened;
 }
 
-const data::Dataset& open_data(const Opened& opened, const std::string& spec) {
+const data::Dataset& open_data(const Opened& opened, const std::string& spec, bool embeddings) {
   std::string wanted = spec;
   if (wanted.empty() && opened.checkpoint.config.is_object()) wanted = opened.checkpoint.config.value(Json::json_pointer("/data/name"), "");
   if (wanted.empty()) throw Error(Exit::kUsage, "--data", "the checkpoint does not say which data it was trained on", "name a data set");
   const data::Dataset& data = data::open_cached(wanted, opened.checkpoint.tokenizer);
   const std::string where = opened.given == "-" ? "stdin" : opened.given;
-  train::check_fit(opened.model.graph, data, where);
+  if (embeddings && train::gives_embeddings(opened.model.graph)) train::check_inputs(opened.model.graph, data, where);
+  else train::check_fit(opened.model.graph, data, where);
   const Json::json_pointer columns("/columns");  // of a table: equal in number is not enough
   const Json& own = opened.checkpoint.preprocessing;
   if (own.is_object() && own.contains(columns) && data.preprocessing.contains(columns) && own.at(columns) != data.preprocessing.at(columns))
@@ -131,6 +134,19 @@ Json evaluation_document(const train::Evaluation& evaluation, const data::Split&
   return document;
 }
 
+/// The length of a usual text: no longer than texts are cut to, nor than the net has positions for.
+std::int64_t usual_length(const graph::Graph& graph, const Json& preprocessing) {
+  std::int64_t length = graph::kUsualLength;
+  if (preprocessing.is_object()) length = std::min(length, preprocessing.value("max_length", length));
+  for (const graph::Node& node : graph.nodes) {
+    if (node.op != "position_ids") continue;
+    const Json attrs = graph::full_attributes(node);
+    const std::int64_t limit = attrs.at("limit").get<std::int64_t>(), first = attrs.at("padding_idx").get<std::int64_t>() + 1;
+    if (limit > 0) length = std::min(length, limit - first);
+  }
+  return length;
+}
+
 /// Random ids below the rows of the table that looks them up.
 void fill_tokens(const graph::Graph& graph, const std::string& input, at::Tensor& ids) {
   std::int64_t rows = 1;
@@ -154,10 +170,27 @@ Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& p
   return evaluation.metrics(split);
 }
 
+Json compare_embeddings(exec::Model& model, exec::Model& parent, const data::Dataset& data, const Json& preprocessing, const std::string& split) {
+  constexpr std::int64_t kRows = 64;
+  const data::Split& part = split == "train" ? data.train : split == "val" ? data.val : data.test;
+  if (part.size() == 0) return Json::object();
+  const c10::InferenceMode off;
+  exec::Executor now(model), before(parent);
+  double sum = 0, least = 1;
+  for (std::int64_t first = 0; first < part.size(); first += kRows) {
+    core::stop_if_requested();
+    const data::Batch batch = data::batch_of(part, preprocessing, first, std::min(kRows, part.size() - first));
+    const at::Tensor a = now.run(batch.inputs, {}).at(0).to(at::kDouble), b = before.run(batch.inputs, {}).at(0).to(at::kDouble);
+    const at::Tensor cosine = a.mul(b).sum(-1).div(a.square().sum(-1).mul(b.square().sum(-1)).sqrt().clamp_min(1e-30));
+    sum += cosine.sum().item<double>();
+    least = std::min(least, cosine.min().item<double>());
+  }
+  return {{split + "_n", part.size()}, {split + "_cosine", sum / static_cast<double>(part.size())}, {split + "_cosine_least", least}};
+}
+
 std::vector<at::Tensor> sample_inputs(const graph::Graph& graph, const Json& preprocessing, std::int64_t batch, std::int64_t length) {
   const Json shape = preprocessing.is_object() ? preprocessing.value("shape", Json::array()) : Json::array();
-  if (length == 0)  // a net may take no longer ones than its texts are cut to
-    length = preprocessing.is_object() ? std::min(preprocessing.value("max_length", graph::kUsualLength), graph::kUsualLength) : graph::kUsualLength;
+  if (length == 0) length = usual_length(graph, preprocessing);
   std::vector<at::Tensor> inputs;
   for (const graph::Input& input : graph.inputs) {
     const auto& dims = input.type.dims;

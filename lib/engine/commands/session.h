@@ -24,8 +24,8 @@ struct Opened {
 Opened open_model(const std::string& name, const std::string& given, core::Record& record);
 
 /// The data set `spec`, or where it is empty the one that the checkpoint was trained on; checked against the model.
-/// Throws ds::Error(kUsage) where neither says one.
-const data::Dataset& open_data(const Opened& opened, const std::string& spec);
+/// Throws ds::Error(kUsage) where neither says one. A model that gives embeddings fits data that its inputs fit, where `embeddings`; else it is refused.
+const data::Dataset& open_data(const Opened& opened, const std::string& spec, bool embeddings = false);
 /// {"auto"} as the checkpoint's config says, else the list itself; {"none"} is empty.
 std::vector<std::string> augmentation(const io::Checkpoint& checkpoint, const std::vector<std::string>& wanted);
 
@@ -37,6 +37,10 @@ Json figures(const graph::Graph& graph);
 /// ds::Error(kInterrupted) as soon as a stop is requested, for where nothing is lost by it.
 Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const std::string& split, std::int64_t batch_size = 250,
                     Json* document = nullptr, bool stoppable = false);
+
+/// How far the embeddings [N, D] of a model point where those of its parent do, as metrics "<split>_cosine" (mean) and "<split>_cosine_least";
+/// {} where the split is empty. Throws ds::Error(kInterrupted) as soon as a stop is requested.
+Json compare_embeddings(exec::Model& model, exec::Model& parent, const data::Dataset& data, const Json& preprocessing, const std::string& split);
 
 /// What the graph takes, of `batch` samples: zeros for images, random ids for tokens, all of them to be looked at. Sizes that the graph leaves
 /// open are those of the preprocessing, and `length` tokens (0: at most 128). Empty where a size is not known.

@@ -94,13 +94,27 @@ class Sets {
   std::map<std::string, std::string> parent_;
 };
 
+/// Do codes of this value come to a layer with weights or a gate, directly or through what stays codes? A sum that only norms and other such sums
+/// read, as those between the layers of a transformer, gains nothing from codes and loses much: a few features of its are far larger than the rest.
+bool feeds_weights(const Graph& g, const std::map<std::string, graph::ValueType>& types, const std::string& value, std::map<std::string, bool>& known) {
+  if (const auto found = known.find(value); found != known.end()) return found->second;
+  bool feeds = false;
+  for (const Node* user : g.users(value)) {
+    const bool on = is_nothing(*user) || keeps_codes(*user) || one_of(user->op, {"add", "relu", "relu6", "avg_pool2d", "global_avg_pool"});
+    feeds = feeds || is_weighted(*user) || is_gate(*user, types);
+    for (int k = 0; on && !feeds && k < user->outputs; ++k) feeds = feeds_weights(g, types, user->output(k), known);
+  }
+  return known[value] = feeds;
+}
+
 /// Does a reader of this value run on codes?
-bool wants_codes(const Graph& g, const std::map<std::string, graph::ValueType>& types, const std::string& value) {
+bool wants_codes(const Graph& g, const std::map<std::string, graph::ValueType>& types, const std::string& value, std::map<std::string, bool>& known) {
   for (const Node* user : g.users(value)) {
     if (is_nothing(*user) || keeps_codes(*user)) {
       for (int k = 0; k < user->outputs; ++k)
-        if (wants_codes(g, types, user->output(k))) return true;
-    } else if (is_weighted(*user) || is_gate(*user, types) || one_of(user->op, {"add", "avg_pool2d", "global_avg_pool"})) {
+        if (wants_codes(g, types, user->output(k), known)) return true;
+    } else if (is_weighted(*user) || is_gate(*user, types) || one_of(user->op, {"avg_pool2d", "global_avg_pool"}) ||
+               (user->op == "add" && feeds_weights(g, types, user->output(), known))) {
       return true;
     }
   }
@@ -112,20 +126,24 @@ bool wants_codes(const Graph& g, const std::map<std::string, graph::ValueType>& 
 LoweringPlan plan_lowering(const Graph& g, const std::set<std::string>& skip) {
   LoweringPlan plan;
   const auto types = graph::infer_types(g);
+  std::map<std::string, bool> known;
+  const auto is_sum = [&](const Node& n) {
+    return n.op == "add" && types.at(n.inputs[0]).dims == types.at(n.inputs[1]).dims && feeds_weights(g, types, n.output(), known);
+  };
   for (const Node& n : g.nodes) {
-    const bool weighted = is_weighted(n), sum = n.op == "add" && types.at(n.inputs[0]).dims == types.at(n.inputs[1]).dims;
+    const bool weighted = is_weighted(n), sum = is_sum(n);
     const bool gate = is_gate(n, types);
     if (skip.count(n.name) || (!weighted && !sum && !gate) || plan.inner.count(n.name) || plan.by_last.count(n.name)) continue;
     FusedChain chain{{n.name}, ""};
     const Node* next = only_user(g, n);
-    if (n.op == "conv2d" && next && next->op == "add" && !plan.by_last.count(next->name) && !plan.inner.count(next->name) && !skip.count(next->name) &&
-        next->inputs[0] != next->inputs[1] && types.at(next->inputs[0]).dims == types.at(next->inputs[1]).dims) {
+    if (n.op == "conv2d" && next && is_sum(*next) && !plan.by_last.count(next->name) && !plan.inner.count(next->name) && !skip.count(next->name) &&
+        next->inputs[0] != next->inputs[1]) {
       chain.residual = next->inputs[0] == n.output() ? next->inputs[1] : next->inputs[0];
       chain.nodes.push_back(next->name);
       next = only_user(g, *next);
     }
     const bool follows = next && !skip.count(next->name) && !gate;
-    if (follows && (is_clamp(g, *next) || (weighted && chain.residual.empty() && !function_of(*next).empty() && wants_codes(g, types, next->output()))))
+    if (follows && (is_clamp(g, *next) || (weighted && chain.residual.empty() && !function_of(*next).empty() && wants_codes(g, types, next->output(), known))))
       chain.nodes.push_back(next->name);
     for (std::size_t i = 0; i + 1 < chain.nodes.size(); ++i) plan.inner.insert(chain.nodes[i]);
     plan.by_last[chain.nodes.back()] = chain;

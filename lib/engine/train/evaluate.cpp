@@ -74,7 +74,7 @@ void count(Evaluation& result, const at::Tensor& logits, const at::Tensor& label
   }
 }
 
-/// Every input must be one that tokens give, each id must have a row in what looks it up, and there must be scores where labels are.
+/// Every input must be one that tokens give, and each id must have a row in what looks it up.
 void check_tokens(const graph::Graph& graph, const data::Dataset& data, const std::string& where) {
   for (const graph::Input& input : graph.inputs) {
     if (input.type.dtype != graph::DType::kI64 || input.type.dims.size() != 2)
@@ -92,12 +92,6 @@ void check_tokens(const graph::Graph& graph, const data::Dataset& data, const st
         throw Error(Exit::kInput, where, fmt::format("the model knows {} tokens, data '{}' has ids up to {}", rows, data.spec, data.tokens().vocab_size - 1));
     }
   }
-  const auto types = graph::infer_types(graph);
-  const std::size_t rank = data.tokens().target == data::Target::kClass ? 2 : 3;
-  const graph::ValueType& scores = types.at(graph.outputs[0].value);
-  if (scores.dims.size() != rank)
-    throw Error(Exit::kInput, where, fmt::format("the model gives {}, data '{}' asks for scores of {}", graph::type_text(scores), data.spec,
-                                                 rank == 2 ? "each text, [N, classes]" : "each token, [N, S, classes]"));
 }
 
 }  // namespace
@@ -107,16 +101,11 @@ at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, dou
   return at::cross_entropy_loss(rows, labels.flatten(), {}, at::Reduction::Mean, -100, smoothing);
 }
 
-void check_fit(const graph::Graph& graph, const data::Dataset& data, const std::string& where) {
-  const std::int64_t classes = output_classes(graph);
-  if (classes != data.num_classes)
-    throw Error(Exit::kInput, where, fmt::format("the model tells {} classes apart, data '{}' has {}", classes, data.spec, data.num_classes));
+bool gives_embeddings(const graph::Graph& graph) { return !graph.outputs.empty() && graph.outputs[0].name == "embedding"; }
+
+void check_inputs(const graph::Graph& graph, const data::Dataset& data, const std::string& where) {
   if (graph.inputs.empty()) throw Error(Exit::kInput, where, "the graph has no input");
   if (data.has_tokens()) return check_tokens(graph, data, where);
-  const graph::ValueType scores = graph::infer_types(graph).at(graph.outputs[0].value);
-  if (scores.dims.size() != 2)
-    throw Error(Exit::kInput, where, fmt::format("the model gives {}, data '{}' asks for scores of each sample, [N, classes]", graph::type_text(scores),
-                                                 data.spec));
   const auto& dims = graph.inputs[0].type.dims;
   const at::Tensor& images = data.train.size() > 0 ? data.train.images : data.test.size() > 0 ? data.test.images : data.val.images;
   bool fits = !images.defined() || static_cast<std::size_t>(images.dim()) == dims.size();
@@ -125,6 +114,21 @@ void check_fit(const graph::Graph& graph, const data::Dataset& data, const std::
   if (!fits)
     throw Error(Exit::kInput, where, fmt::format("the model takes {}, data '{}' has images of {}", graph::type_text(graph.inputs[0].type), data.spec,
                                                  dims_text(images.sizes().slice(1))));
+}
+
+void check_fit(const graph::Graph& graph, const data::Dataset& data, const std::string& where) {
+  if (gives_embeddings(graph))
+    throw Error(Exit::kInput, where, "the model gives embeddings, which tell no classes apart",
+                "ds-predict prints them; ds-prune and ds-quantize hold them against those of the model before");
+  const std::int64_t classes = output_classes(graph);
+  if (classes != data.num_classes)
+    throw Error(Exit::kInput, where, fmt::format("the model tells {} classes apart, data '{}' has {}", classes, data.spec, data.num_classes));
+  check_inputs(graph, data, where);
+  const bool each_token = data.has_tokens() && data.tokens().target != data::Target::kClass;
+  const graph::ValueType scores = graph::infer_types(graph).at(graph.outputs[0].value);
+  if (scores.dims.size() != (each_token ? 3 : 2))
+    throw Error(Exit::kInput, where, fmt::format("the model gives {}, data '{}' asks for scores of {}", graph::type_text(scores), data.spec,
+                                                 each_token ? "each token, [N, S, classes]" : "each sample, [N, classes]"));
 }
 
 bool evaluate_into(Evaluation& result, exec::Executor& executor, const data::Split& split, const Json& preprocessing, std::int64_t num_classes,

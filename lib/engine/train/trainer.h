@@ -95,7 +95,11 @@ class Trainer {
 
 /// Classes that the graph's first output tells apart: its last dim.
 std::int64_t output_classes(const graph::Graph& graph);
-/// Throws ds::Error(kInput, where) where the data set's images or tokens, or its classes, do not fit the graph.
+/// Whether the graph gives vectors of features: its first output is `embedding` [N, D]. They have no classes to be right about.
+bool gives_embeddings(const graph::Graph& graph);
+/// Throws ds::Error(kInput, where) where the data set's images or tokens do not fit the graph's inputs.
+void check_inputs(const graph::Graph& graph, const data::Dataset& data, const std::string& where);
+/// The same where its classes do not fit the graph's scores either, and for a graph that gives embeddings.
 void check_fit(const graph::Graph& graph, const data::Dataset& data, const std::string& where);
 
 /// Mean cross-entropy over the labels that are not -100.

@@ -108,6 +108,26 @@ TEST_CASE("quantize: residual sums, pools and concatenations are int8 too; layer
   CHECK(e.run({data::preprocess(pictures().test.images, pictures().preprocessing)}, {})[0].isfinite().all().item<bool>());
 }
 
+TEST_CASE("quantize: sums that only norms and other such sums read stay float; one that comes to a layer with weights is of codes") {
+  const auto plan_of = [](bool more) {
+    graph::Builder b;
+    graph::Value x = b.input("x", graph::DType::kF32, {graph::Dim::symbol("N"), 5, 8});
+    const graph::Value first = b.add("sum1", b.linear("a", b.layer_norm("n1", x), 8), x);
+    graph::Value y = b.add("sum2", b.linear("b", b.gelu("g", b.linear("c", b.layer_norm("n2", first), 8)), 8), first);
+    y = more ? b.linear("d", b.relu("r", y), 8) : b.layer_norm("n3", y);
+    b.output("y", y);
+    return compress::plan_lowering(b.finish(), {});
+  };
+  const auto of_codes = [](const compress::LoweringPlan& plan, const char* name) { return plan.by_last.count(name) != 0; };
+  const auto norms = plan_of(false), weights = plan_of(true);
+  CHECK_FALSE(of_codes(norms, "sum1"));
+  CHECK_FALSE(of_codes(norms, "sum2"));
+  for (const char* layer : {"a", "b"}) CHECK(of_codes(norms, layer));
+  CHECK(of_codes(norms, "g"));   // c with the function behind it
+  CHECK(of_codes(weights, "r"));  // sum2 with its clamp
+  CHECK(of_codes(weights, "sum1"));
+}
+
 TEST_CASE("quantize: an int8 model anew, by its float twin: near the same, without growing, and the same again") {
   exec::Model model = test::make_cnn(2);
   test::roughen(model);
