@@ -184,6 +184,7 @@ void ConvertCommand::check() const {
       !convert::is_tensor_name(output) && !is_onnx_name(output))
     fail(output, fmt::format("unknown format '{}', expected a name that ends in .h5, .onnx, / for a folder, .yaml for the graph, or one of {}",
                              std::filesystem::path(output).extension().string(), io::tensor_extensions()));
+  if (inputs.empty()) return;  // --print-config needs none
   if (!output.empty()) check_folders(*this, convert::is_checkpoint_name(inputs[0]), convert::is_checkpoint_name(output));
   if (!output.empty() && convert::is_tensor_name(inputs[0]) && convert::is_graph_name(output))
     fail(output, "a graph of weights", "convert them to a checkpoint first");
