@@ -128,7 +128,10 @@ def test_a_bad_file_at_every_tool(folder):
             if name in blind:
                 run(*call, "-n")
             else:
-                fails(call, 3, bad, part if not (name == "report" and part == "no HDF5 signature") else "neither", folder=folder)
+                said = {("report", "no HDF5 signature"): "neither"}.get((name, part), part)
+                if part == "is a folder" and call[0] == "ds-convert":  # which may be one of Hugging Face
+                    said = ""
+                fails(call, 3, bad, said, folder=folder)
         if os.path.isdir(bad):
             os.rmdir(bad)
         elif os.path.lexists(bad):
@@ -292,7 +295,8 @@ def test_an_output_that_is_an_input_or_exists(folder):
     for call in writers(net, teacher, theirs).values():
         fails(call, 2, theirs, "exists; -f overwrites it", folder=folder)
     for call in writers(net, teacher, f"{folder}/sub").values():
-        fails([*call, "-f"], 2, f"{folder}/sub", "is a folder" if call[0] != "ds-convert" else "", folder=folder)
+        if call[0] != "ds-convert":  # which makes it one of Hugging Face
+            fails([*call, "-f"], 2, f"{folder}/sub", "is a folder", folder=folder)
     os.mkfifo(f"{folder}/fifo.h5")
     for call in writers(net, teacher, f"{folder}/fifo.h5").values():
         fails([*call, "-f"], 2, f"{folder}/fifo.h5", "is not a regular file", folder=folder)
