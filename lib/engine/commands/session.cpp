@@ -1,6 +1,5 @@
 #include "engine/commands/session.h"
 
-#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 
@@ -16,7 +15,7 @@
 #include "base/graph/schema.h"
 #include "engine/compress/quantizer.h"
 #include "engine/device.h"
-#include "engine/exec/random.h"
+#include "engine/exec/torchscript.h"
 
 namespace ds::commands {
 
@@ -147,16 +146,6 @@ std::int64_t usual_length(const graph::Graph& graph, const Json& preprocessing) 
   return length;
 }
 
-/// Random ids below the rows of the table that looks them up.
-void fill_tokens(const graph::Graph& graph, const std::string& input, at::Tensor& ids) {
-  std::int64_t rows = 1;
-  for (const graph::Node* user : graph.users(input))
-    if (user->op == "embedding") rows = graph.tensor(user->slots.at("weight").tensor).shape.at(0);
-  exec::Stream stream(exec::stream_key(0, "tokens", input));
-  auto* values = ids.mutable_data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < ids.numel(); ++i) values[i] = static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(rows)));
-}
-
 }  // namespace
 
 Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const std::string& split, std::int64_t batch_size,
@@ -191,20 +180,21 @@ Json compare_embeddings(exec::Model& model, exec::Model& parent, const data::Dat
 std::vector<at::Tensor> sample_inputs(const graph::Graph& graph, const Json& preprocessing, std::int64_t batch, std::int64_t length) {
   const Json shape = preprocessing.is_object() ? preprocessing.value("shape", Json::array()) : Json::array();
   if (length == 0) length = usual_length(graph, preprocessing);
-  std::vector<at::Tensor> inputs;
+  graph::Bindings sizes;
   for (const graph::Input& input : graph.inputs) {
-    const auto& dims = input.type.dims;
     const bool tokens = input.type.dtype == graph::DType::kI64;
-    std::vector<std::int64_t> sizes = {batch};
-    for (std::size_t i = 1; i < dims.size(); ++i) {
-      if (!dims[i].is_known() && !tokens && i > shape.size()) return {};
-      sizes.push_back(dims[i].is_known() ? dims[i].value() : tokens ? length : shape[i - 1].get<std::int64_t>());
-    }
     if (!tokens && !io::is_float(input.type.dtype)) return {};
-    at::Tensor x = at::zeros(sizes, at::TensorOptions().dtype(tokens ? at::kLong : at::kFloat));
-    if (input.name == "attention_mask") x.fill_(1);
-    if (tokens && input.name.ends_with("input_ids")) fill_tokens(graph, input.name, x);
-    inputs.push_back(x.dim() == 4 ? x.contiguous(at::MemoryFormat::ChannelsLast) : x);
+    for (std::size_t i = 0; i < input.type.dims.size(); ++i) {
+      for (const std::string& name : input.type.dims[i].symbols()) {
+        if (i > 0 && !tokens && i > shape.size()) return {};
+        sizes.emplace(name, i == 0 ? batch : tokens ? length : shape[i - 1].get<std::int64_t>());
+      }
+    }
+  }
+  std::vector<at::Tensor> inputs = exec::sample_inputs(graph, sizes);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (graph.inputs[i].name == "attention_mask") inputs[i].fill_(1);
+    if (inputs[i].dim() == 4) inputs[i] = inputs[i].contiguous(at::MemoryFormat::ChannelsLast);
   }
   return inputs;
 }

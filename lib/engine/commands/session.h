@@ -42,7 +42,7 @@ Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& p
 /// {} where the split is empty. Throws ds::Error(kInterrupted) as soon as a stop is requested.
 Json compare_embeddings(exec::Model& model, exec::Model& parent, const data::Dataset& data, const Json& preprocessing, const std::string& split);
 
-/// What the graph takes, of `batch` samples: zeros for images, random ids for tokens, all of them to be looked at. Sizes that the graph leaves
+/// exec::sample_inputs of `batch` samples, with all tokens to be looked at. Sizes that the graph leaves
 /// open are those of the preprocessing, and `length` tokens (0: at most 128). Empty where a size is not known.
 std::vector<at::Tensor> sample_inputs(const graph::Graph& graph, const Json& preprocessing, std::int64_t batch, std::int64_t length = 0);
 
