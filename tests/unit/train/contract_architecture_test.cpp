@@ -17,18 +17,12 @@ using namespace ds;
 
 namespace {
 
-/// Hidden layers of 100 million weights, and depthwise 7x7 convolutions that float64 has no fast kernel for, are of no use here.
-const std::map<std::string, graph::Json> kSmaller = {
-    {"alexnet", {{"hidden_features", 32}}}, {"convnext_tiny", {{"width", 16}}}, {"vgg11", {{"hidden_features", 32}}},
-    {"mixer_s16_224", {{"dim", 64}, {"depth", 3}}}, {"swin_t", {{"dim", 24}}}, {"swin_v2_t", {{"dim", 24}}}, {"unet", {{"width", 8}}}};
-
 struct Net {
   exec::Model model;
   std::vector<at::Tensor> inputs;
 
   Net(const std::string& arch, const std::string& head) {
-    const auto smaller = kSmaller.find(arch);
-    graph::Json options = smaller == kSmaller.end() ? graph::Json::object() : smaller->second;
+    graph::Json options = zoo::smaller(arch);
     if (!head.empty()) options["head"] = head;
     model = exec::make_model(zoo::build_small(arch, 7, options), 5);
     model.to(at::kDouble);
