@@ -42,6 +42,12 @@ class BatchNorm2d : public Op {
   }
 };
 
+std::int64_t features(const NodeView& view) {
+  require_float(view);
+  require_rank_at_least(view, 0, 1);
+  return known(view, 0, rank(view) - 1, "features");
+}
+
 class LayerNorm : public Op {
  public:
   LayerNorm() {
@@ -69,13 +75,6 @@ class LayerNorm : public Op {
     pass_axes(rule, 0, last);
     rule.output(0, last, weight);
   }
-
- private:
-  static std::int64_t features(const NodeView& view) {
-    require_float(view);
-    require_rank_at_least(view, 0, 1);
-    return known(view, 0, rank(view) - 1, "features");
-  }
 };
 
 /// x / sqrt(mean(x^2) + eps) * weight (Zhang and Sennrich 2019, "Root Mean Square Layer Normalization", eq. 4).
@@ -101,13 +100,6 @@ class RmsNorm : public Op {
     rule.couple(weight);
     pass_axes(rule, 0, last);
     rule.output(0, last, weight);
-  }
-
- private:
-  static std::int64_t features(const NodeView& view) {
-    require_float(view);
-    require_rank_at_least(view, 0, 1);
-    return known(view, 0, rank(view) - 1, "features");
   }
 };
 
