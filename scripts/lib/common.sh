@@ -53,3 +53,21 @@ build_jobs() {
   [ "$jobs" -ge 1 ] || jobs=1
   echo "$jobs"
 }
+
+# output_option DEFAULT ARGUMENTS: sets $output for a script whose only options are -o and -h.
+output_option() {
+  output=$1
+  shift
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -o | --output)
+        [ $# -gt 1 ] || die 2 "$1 needs a path"
+        output=$2
+        shift
+        ;;
+      -h | --help) help && exit 0 ;;
+      *) die 2 "unknown option '$1' (see --help)" ;;
+    esac
+    shift
+  done
+}

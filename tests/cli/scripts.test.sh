@@ -33,7 +33,7 @@ for script in "${scripts[@]}"; do
   case $script in */lib/* | */.ci/run) continue ;; esac
   expect 0 "$(basename "$script")" bash "$script" --help
 done
-for name in setup.sh build.sh quickstart.sh picture.sh slurm/pipeline.sbatch; do
+for name in setup.sh build.sh quickstart.sh picture.sh data/fortunes.sh data/bible.sh slurm/pipeline.sbatch; do
   expect 2 "unknown option '--nonsense'" bash "$source_dir/scripts/$name" --nonsense
 done
 expect 2 "DS_JOBS=none" env DS_JOBS=none bash "$source_dir/scripts/build.sh"
