@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every file of configs/ runs as it is: the command that its head states is run dry, by the tool it is for."""
+"""Every file of configs/ runs as it is: the command that its head states is run dry, by the tool it is for, beside data of the form that it names."""
 import json
 import os
 import re
@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from cli import BIN, SOURCE, check, main, run
+from standins import make_all
 
 FILES = sorted(os.path.relpath(os.path.join(place, name), SOURCE) for place, _, names in os.walk(os.path.join(SOURCE, "configs")) for name in names)
 
@@ -35,14 +36,18 @@ def test_every_file_is_yaml_that_states_its_command(folder):
 
 
 def test_every_command_runs_dry_and_writes_nothing(folder):
+    place, written = os.path.join(folder, "place"), os.path.join(folder, "written")
+    make_all(place)
+    os.mkdir(written)
+    os.symlink(os.path.join(SOURCE, "configs"), os.path.join(place, "configs"))
     for path in FILES:
         words = stated_command(path)
         if "-o" in words:
-            words[words.index("-o") + 1] = os.path.join(folder, "out")
+            words[words.index("-o") + 1] = os.path.join(written, "out")
         at = words.index("--") if "--" in words else len(words)
-        result = run(words[0], *words[1:at], "-n", "--format", "json", "--threads", "1", *words[at:], cwd=SOURCE)
+        result = run(words[0], *words[1:at], "-n", "--format", "json", "--threads", "1", *words[at:], cwd=place)
         check(result.record["status"] == "done", path, result.out)
-        check(os.listdir(folder) == [], path, "wrote", os.listdir(folder))
+        check(os.listdir(written) == [], path, "wrote", os.listdir(written))
 
 
 def test_every_config_of_a_tool_is_read_whole(folder):
