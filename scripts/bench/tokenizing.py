@@ -2,7 +2,7 @@
 """Encodes the lines of a text, one thread, against Hugging Face's `tokenizers` with the same documents; prints times and ratios.
 
     ninja -C build tokenize
-    venv/bin/python scripts/bench/tokenize.py [--build build] [--text FILE] [--rounds 5] [TOKENIZER.json ...]
+    venv/bin/python scripts/bench/tokenizing.py [--build build] [--text FILE] [--rounds 5] [TOKENIZER.json ...]
 
 Needs the Python package tokenizers. Without TOKENIZER.json: the documents of tests/golden/tokenizers; without --text: 4 MB of sentences made of
 their hard text and English words. Both sides run in turns, each in a process of its own; a figure is the least of 3 passes over the text, and of
