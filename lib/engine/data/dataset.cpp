@@ -16,6 +16,7 @@
 #include "base/io/files.h"
 #include "engine/data/assemble.h"
 #include "engine/data/pixels.h"
+#include "engine/data/targets.h"
 
 namespace ds::data {
 
@@ -173,6 +174,7 @@ void finish(Dataset& set, const Json& tokenizer) {
   set.test.first_id = set.train.size() + set.val.size();
   set.fingerprint = fingerprint(set);
   Json& preprocessing = set.preprocessing;
+  if (!set.values.empty()) preprocessing["targets"] = measure_targets(set.values, set.train.labels);
   if (set.has_tokens()) {
     preprocessing["kind"] = "text";
     if (!preprocessing.contains("inputs")) preprocessing["inputs"] = {"input_ids", "attention_mask"};

@@ -20,8 +20,17 @@ enum class Target {
   kToken,   ///< a class of each token: labels [N, S], -100 where there is none
   kNext,    ///< the token that follows each: labels [N, S]
   kMasked,  ///< tokens that were taken away: labels [N, S], -100 where none was
+  kNear,    ///< a vector, near those of the samples with the same class: labels [N]
+  kPair,    ///< a vector, near that of the partner: samples 2i and 2i + 1, labels [N] with i at both
+  kScored,  ///< a vector whose cosine with the partner's is their score: labels float32 [N, 1]
 };
-/// "classification", "token", "causal-lm", "masked-lm": the head of a net that tells it.
+/// Two samples that follow one another belong together and are never parted.
+inline bool of_pairs(Target target) { return target == Target::kPair || target == Target::kScored; }
+/// A vector of each sample is asked for.
+inline bool of_vectors(Target target) { return target == Target::kNear || of_pairs(target); }
+/// Something is told of each token.
+inline bool of_each_token(Target target) { return target == Target::kToken || target == Target::kNext || target == Target::kMasked; }
+/// "classification", "token", "causal-lm", "masked-lm", "embedding": the head of a net that tells it.
 const char* target_name(Target target);
 
 /// Sequences of token ids, each with a length of its own; they may overlap.
@@ -42,11 +51,11 @@ struct Tokens {
 /// One split of labelled samples, images or tokens. Sample i has global id `first_id + i`.
 struct Split {
   at::Tensor images;  ///< [N, C, H, W] uint8, or float32; rows of a table are [N, columns, 1, 1]. Undefined for tokens
-  at::Tensor labels;  ///< [N] int64; undefined where the tokens tell
+  at::Tensor labels;  ///< [N] int64, or float32 [N, values] of a regression; undefined where the tokens tell
   std::int64_t first_id = 0;
   Tokens tokens = {};
   std::vector<std::string> texts = {};  ///< [N] that the tokens were made from; a pair is two, with a NUL between. Empty where there are none
-  std::int64_t size() const { return labels.defined() ? labels.numel() : tokens.size(); }
+  std::int64_t size() const { return labels.defined() ? labels.size(0) : tokens.size(); }
 };
 
 /// A data set: three splits and what a model must know of it. A split may be empty.
@@ -54,12 +63,15 @@ struct Dataset {
   std::string spec;  ///< as given: "mnist5k", "idx:DIR" ...
   std::int64_t num_classes = 0;
   std::vector<std::string> labels;  ///< names of the classes
-  Json preprocessing;               ///< as io::Checkpoint::preprocessing
+  std::vector<std::string> values = {};  ///< names of the numbers that a regression tells; empty: samples have classes
+  Json preprocessing;               ///< as io::Checkpoint::preprocessing; of a regression with "targets": {"names", "mean", "std"}
   Json tokenizer;                   ///< of texts: as io::Checkpoint::tokenizer; else null
   std::string fingerprint;          ///< SHA-256 over the bytes of images (of texts, else of tokens) and labels of all splits
   Split train, val, test;
   /// Samples are tokens, not images.
   bool has_tokens() const { return train.tokens.vocab_size > 0; }
+  /// Samples have a class, or each of their tokens has.
+  bool tells_classes() const { return values.empty() && !of_vectors(train.tokens.target); }
   const Tokens& tokens() const { return train.tokens; }
   const Split& split(const std::string& name) const;  ///< ds::Error(kUsage) for an unknown name, kInput for an empty one
 };
@@ -88,10 +100,15 @@ struct Batch {
   /// In the order of the graph's inputs. Images: one, float32 [n, C, H, W], preprocessed, channels-last. Tokens: those that preprocessing.inputs
   /// names, int64 [n, S], S the longest of the batch, padded on the right.
   std::vector<at::Tensor> inputs;
-  at::Tensor labels;  ///< int64 [n], or [n, S] with -100 where nothing is asked
+  at::Tensor labels;  ///< int64 [n], or [n, S] with -100 where nothing is asked; float32 [n, values] of a regression, standardised
   at::Tensor ids;     ///< int64 [n], global sample ids
+  /// Where samples are blends of two (mixup, CutMix): the other one's labels, and the share [n] of `labels` in the target. Else undefined.
+  at::Tensor mixed_labels, mix;
   std::int64_t size() const { return ids.numel(); }
 };
+
+/// Samples first .. first + rows - 1 of a batch. Shares its memory.
+Batch part_of(const Batch& batch, std::int64_t first, std::int64_t rows);
 
 /// Samples first .. first + rows - 1 of a split, as a Loader without shuffling and augmentation gives them in its first epoch.
 /// Throws ds::Error(kInput) where the split does not fit the preprocessing.
@@ -105,6 +122,13 @@ struct LoaderOptions {
   std::int64_t workers = -1;              ///< threads that prepare batches; -1: 1, or 0 for small work; 0: in the caller's thread
   std::int64_t prefetch = 4;
   std::uint64_t seed = 0;
+  /// [N] how often a sample is drawn, in proportion: an epoch is N draws with replacement. Empty: each sample once. With `shuffle` only, and not
+  /// of pairs.
+  std::vector<double> weights = {};
+  /// Samples of like length share a batch, so that little is padding: of each 50 batches of the shuffled order, sorted by length, the batches in
+  /// random order. Of tokens, with `shuffle` only.
+  bool by_length = false;
+  double patience = 0;                    ///< seconds without a batch after which the loader says what it waits for; 0: never
 };
 
 /// Batches of one split, epoch by epoch. The order is a function of (seed, epoch) and an augmented sample of (seed, epoch, id) alone:

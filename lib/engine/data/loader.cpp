@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -10,6 +12,7 @@
 #include <thread>
 
 #include "base/core/error.h"
+#include "base/core/log.h"
 #include "engine/data/dataset.h"
 #include "engine/data/form.h"
 #include "engine/exec/random.h"
@@ -32,7 +35,9 @@ struct Task {
 struct Loader::State {
   LoaderOptions options;
   std::unique_ptr<Form> form;
-  std::int64_t size = 0;
+  std::int64_t size = 0, unit = 1;  ///< samples that stay together
+  std::vector<std::int64_t> lengths;  ///< [size] tokens of each, where batches are by length
+  std::vector<double> cumulative;     ///< [size] of the weights
 
   std::int64_t epoch = -1, scheduled = 0;
   std::vector<std::int64_t> order;
@@ -51,6 +56,9 @@ struct Loader::State {
   std::shared_ptr<Task> make(std::int64_t index);
   void run();
   void schedule();
+  std::vector<std::int64_t> shuffled() const;
+  void sort_by_length(std::vector<std::int64_t>& units) const;
+  void wait_for(const Task& task);
 };
 
 Loader::State::State(const Split& split, const Json& preprocessing, LoaderOptions given) : options(std::move(given)), size(split.size()) {
@@ -60,6 +68,23 @@ Loader::State::State(const Split& split, const Json& preprocessing, LoaderOption
   check(options.batch_size >= 1, fmt::format("batch size {}, expected at least 1", options.batch_size));
   check(options.workers >= -1 && options.workers <= 256, fmt::format("{} workers, expected -1 to 256", options.workers));
   check(options.prefetch >= 1, fmt::format("prefetch {}, expected at least 1", options.prefetch));
+  unit = of_pairs(split.tokens.target) ? 2 : 1;
+  check(options.batch_size % unit == 0 && size % unit == 0, fmt::format("batch size {} of {} samples, expected even ones of pairs", options.batch_size, size));
+  if (!options.weights.empty()) {
+    check(unit == 1 && static_cast<std::int64_t>(options.weights.size()) == size,
+          fmt::format("{} weights of draws, expected {} as there are samples, and no pairs", options.weights.size(), size));
+    double sum = 0;
+    for (const double weight : options.weights) {
+      check(std::isfinite(weight) && weight >= 0, fmt::format("weight {}, expected a number of at least 0", weight));
+      cumulative.push_back(sum += weight);
+    }
+    check(sum > 0, "weights of draws are all 0");
+  }
+  if (options.by_length) {
+    check(split.tokens.first.defined(), "batches by length are of tokens");
+    const auto* from = split.tokens.length.const_data_ptr<std::int64_t>();
+    lengths.assign(from, from + size);
+  }
   form = make_form(split, preprocessing, options.augment, options.seed);
   if (options.workers == -1) {
     // Below 0.1 ms a batch, handing over costs more than it gains.
@@ -129,6 +154,60 @@ void Loader::State::schedule() {
   }
 }
 
+/// A function of (seed, epoch) alone.
+std::vector<std::int64_t> Loader::State::shuffled() const {
+  std::vector<std::int64_t> rows;
+  rows.reserve(static_cast<std::size_t>(size));
+  if (!cumulative.empty()) {
+    exec::Stream stream(exec::stream_key(options.seed, "draw"), static_cast<std::uint64_t>(epoch));
+    for (std::int64_t i = 0; i < size; ++i) {
+      const auto found = std::upper_bound(cumulative.begin(), cumulative.end(), stream.uniform() * cumulative.back());
+      rows.push_back(std::min<std::int64_t>(found - cumulative.begin(), size - 1));
+    }
+    return rows;
+  }
+  std::vector<std::int64_t> units = exec::permutation(size / unit, exec::stream_key(options.seed, "shuffle"), static_cast<std::uint64_t>(epoch));
+  if (!lengths.empty()) sort_by_length(units);
+  if (unit == 1) return units;
+  for (const std::int64_t first : units)
+    for (std::int64_t i = 0; i < unit; ++i) rows.push_back(first * unit + i);
+  return rows;
+}
+
+void Loader::State::sort_by_length(std::vector<std::int64_t>& units) const {
+  constexpr std::int64_t kBatches = 50;  // more leave less padding, and less chance in which samples meet
+  const std::int64_t n = static_cast<std::int64_t>(units.size()), batch = options.batch_size / unit;
+  const auto longest = [&](std::int64_t u) { return *std::max_element(lengths.begin() + u * unit, lengths.begin() + (u + 1) * unit); };
+  for (std::int64_t first = 0; first < n; first += kBatches * batch)
+    std::stable_sort(units.begin() + first, units.begin() + std::min(n, first + kBatches * batch),
+                     [&](std::int64_t a, std::int64_t b) { return longest(a) < longest(b); });
+  // A last batch that is not full stays the last.
+  const std::int64_t full = n / batch;
+  const std::vector<std::int64_t> order = exec::permutation(full, exec::stream_key(options.seed, "shuffle", "batches"), static_cast<std::uint64_t>(epoch));
+  std::vector<std::int64_t> moved;
+  for (const std::int64_t b : order) moved.insert(moved.end(), units.begin() + b * batch, units.begin() + (b + 1) * batch);
+  moved.insert(moved.end(), units.begin() + full * batch, units.end());
+  units = std::move(moved);
+}
+
+/// For the batch that is due; says so where it takes longer than patience allows, once a batch.
+void Loader::State::wait_for(const Task& task) {
+  std::unique_lock lock(mutex);
+  const auto done = [&task] { return task.done; };
+  if (options.patience <= 0 || finished.wait_for(lock, std::chrono::duration<double>(options.patience), done)) {
+    finished.wait(lock, done);
+    return;
+  }
+  const std::size_t behind = queue.size();
+  lock.unlock();
+  std::string rows;
+  for (std::size_t i = 0; i < std::min<std::size_t>(4, task.rows.size()); ++i) rows += (i ? ", " : "") + std::to_string(task.rows[i]);
+  core::warn(fmt::format("the loader gives nothing for {:.3g} s: {} workers have in hand a batch of epoch {} with {} samples ({}{}), {} more wait",
+                         options.patience, threads.size(), task.epoch + 1, task.rows.size(), rows, task.rows.size() > 4 ? " ..." : "", behind));
+  lock.lock();
+  finished.wait(lock, done);
+}
+
 Loader::Loader(const Split& split, const Json& preprocessing, LoaderOptions options)
     : state_(std::make_unique<State>(split, preprocessing, std::move(options))) {}
 
@@ -146,7 +225,8 @@ void Loader::start(std::int64_t epoch, std::int64_t first) {
   }
   s.ahead.clear();
   if (s.options.shuffle) {
-    s.order = exec::permutation(s.size, exec::stream_key(s.options.seed, "shuffle"), std::uint64_t(epoch));
+    s.epoch = epoch;
+    s.order = s.shuffled();
   } else {
     s.order.resize(std::size_t(s.size));
     std::iota(s.order.begin(), s.order.end(), 0);
@@ -170,10 +250,7 @@ bool Loader::next(Batch& batch) {
   const auto task = std::move(s.ahead.front());
   s.ahead.pop_front();
   s.schedule();
-  {
-    std::unique_lock lock(s.mutex);
-    s.finished.wait(lock, [&task] { return task->done; });
-  }
+  s.wait_for(*task);
   if (task->error) std::rethrow_exception(task->error);
   batch = std::move(task->batch);
   return true;

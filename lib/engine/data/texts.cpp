@@ -82,7 +82,7 @@ void gather(Tokens& tokens, const std::vector<text::Encoding>& encodings) {
   }
 }
 
-/// All texts in a row, in blocks of `length` tokens.
+/// All texts in a row, in blocks of `length` tokens: none is padded but the last.
 void pack(Tokens& tokens, std::int64_t length) {
   tokens.types.reset();
   // The last token follows another, and nothing follows it.
@@ -93,6 +93,22 @@ void pack(Tokens& tokens, std::int64_t length) {
     tokens.first.mutable_data_ptr<std::int64_t>()[i] = i * length;
     tokens.length.mutable_data_ptr<std::int64_t>()[i] = std::min(length, total - i * length);
   }
+}
+
+/// Each text a sample of at most `length` tokens; one of which nothing can be told is left out.
+void cut(Tokens& tokens, std::int64_t length) {
+  tokens.types.reset();
+  const std::int64_t told = tokens.target == Target::kNext ? 1 : 0;  // the last token is told, not shown
+  std::int64_t kept = 0;
+  auto *first = tokens.first.mutable_data_ptr<std::int64_t>(), *lengths = tokens.length.mutable_data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < tokens.size(); ++i) {
+    const std::int64_t shown = std::min(length, lengths[i] - told);
+    if (shown < 1) continue;
+    first[kept] = first[i];
+    lengths[kept++] = shown;
+  }
+  tokens.first = tokens.first.narrow(0, 0, kept).clone();
+  tokens.length = tokens.length.narrow(0, 0, kept).clone();
 }
 
 /// A text ends with the token that says so, where the tokenizer has one and has not put it there itself.
@@ -126,6 +142,7 @@ void make_tokens(Dataset& set, const Json& given) {
   const bool language = target == Target::kNext || target == Target::kMasked;
   Json document = given.is_null() ? byte_tokenizer() : given;
   const std::int64_t stated = set.preprocessing.is_object() ? set.preprocessing.value("max_length", std::int64_t{0}) : 0;
+  const bool packed = !set.preprocessing.is_object() || set.preprocessing.value("packed", true);
   const std::int64_t own = text::Tokenizer(document, "tokenizer").max_length(), length = stated > 0 ? stated : own > 0 ? own : kUsualLength;
   document["ds"]["max_length"] = length;
   const text::Tokenizer tokenizer(document, "tokenizer");
@@ -147,7 +164,8 @@ void make_tokens(Dataset& set, const Json& given) {
     std::vector<text::Encoding> encodings = encode(tokenizer, split->texts, options, set.spec);
     if (language) end_texts(encodings, tokenizer);
     gather(tokens, encodings);
-    if (language) pack(tokens, length);
+    if (language && packed) pack(tokens, length);
+    if (language && !packed) cut(tokens, length);
   }
   if (set.train.tokens.size() == 0)
     throw Error(Exit::kInput, set.spec, fmt::format("has {} tokens to train on, expected 2 or more", set.train.tokens.ids.numel()));

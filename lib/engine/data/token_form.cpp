@@ -6,6 +6,7 @@
 
 #include "base/core/error.h"
 #include "engine/data/form.h"
+#include "engine/data/targets.h"
 #include "engine/exec/random.h"
 
 namespace ds::data {
@@ -16,6 +17,9 @@ const char* target_name(Target target) {
     case Target::kToken: return "token";
     case Target::kNext: return "causal-lm";
     case Target::kMasked: return "masked-lm";
+    case Target::kNear:
+    case Target::kPair:
+    case Target::kScored: return "embedding";
   }
   return "";
 }
@@ -52,14 +56,24 @@ std::vector<Input> inputs_of(const Json& preprocessing) {
   return inputs;
 }
 
+/// Numbers of a regression standardised; scores of pairs as they are.
+at::Tensor labels_of(const Split& split, const Json& preprocessing) {
+  if (!split.labels.defined() || !split.labels.is_floating_point() || of_pairs(split.tokens.target)) return split.labels;
+  return Targets(preprocessing).standardised(split.labels);
+}
+
 class TokenForm final : public Form {
  public:
   TokenForm(const Split& split, const Json& preprocessing, const std::vector<std::string>& augment, std::uint64_t seed)
-      : tokens_(split.tokens), inputs_(inputs_of(preprocessing)), labels_(split.labels), first_id_(split.first_id), key_(exec::stream_key(seed, "mask")) {
+      : tokens_(split.tokens),
+        inputs_(inputs_of(preprocessing)),
+        labels_(labels_of(split, preprocessing)),
+        first_id_(split.first_id),
+        key_(exec::stream_key(seed, "mask")) {
     if (!augment.empty())
       throw Error(Exit::kUsage, "data", fmt::format("augmentation '{}' is for images, the data are tokens", augment[0]), "leave data.augment out");
-    if (tokens_.target == Target::kClass && (!labels_.defined() || labels_.numel() != tokens_.size()))
-      throw Error(Exit::kInput, "data", fmt::format("{} labels, expected {} as there are texts", labels_.defined() ? labels_.numel() : 0, tokens_.size()));
+    if (!of_each_token(tokens_.target) && (!labels_.defined() || labels_.size(0) != tokens_.size()))
+      throw Error(Exit::kInput, "data", fmt::format("{} labels, expected {} as there are texts", labels_.defined() ? labels_.size(0) : 0, tokens_.size()));
     ids_ = tokens_.ids.const_data_ptr<std::int32_t>();
     end_ = tokens_.ids.numel();
     firsts_ = tokens_.first.const_data_ptr<std::int64_t>();
@@ -73,21 +87,24 @@ class TokenForm final : public Form {
     const auto integers = at::TensorOptions().dtype(at::kLong);
     Batch batch;
     for (std::size_t i = 0; i < inputs_.size(); ++i) batch.inputs.push_back(at::empty({n, longest}, integers));
-    batch.labels = tokens_.target == Target::kClass ? at::empty({n}, integers) : at::empty({n, longest}, integers);
+    if (of_each_token(tokens_.target)) batch.labels = at::empty({n, longest}, integers);
+    else if (labels_.is_floating_point()) batch.labels = at::empty({n, labels_.size(1)}, at::TensorOptions().dtype(at::kFloat));
+    else batch.labels = at::empty({n}, integers);
     batch.ids = at::empty({n}, integers);
     return batch;
   }
 
   void fill(Batch& batch, const std::vector<std::int64_t>& rows, std::uint64_t epoch, Scratch&) const override {
     const std::int64_t width = batch.inputs[0].size(1);
-    auto *labels = batch.labels.mutable_data_ptr<std::int64_t>(), *ids = batch.ids.mutable_data_ptr<std::int64_t>();
+    auto* ids = batch.ids.mutable_data_ptr<std::int64_t>();
     std::vector<std::int64_t> shown;  // what the net sees of a sample
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const std::int64_t row = rows[i], at = static_cast<std::int64_t>(i) * width;
       ids[i] = first_id_ + row;
       shown.assign(ids_ + firsts_[row], ids_ + firsts_[row] + lengths_[row]);
-      if (tokens_.target == Target::kClass) labels[i] = labels_.const_data_ptr<std::int64_t>()[row];
-      else label_tokens(row, epoch, shown, labels + at, width);
+      if (of_each_token(tokens_.target)) label_tokens(row, epoch, shown, batch.labels.mutable_data_ptr<std::int64_t>() + at, width);
+      else if (!labels_.is_floating_point()) batch.labels.mutable_data_ptr<std::int64_t>()[i] = labels_.const_data_ptr<std::int64_t>()[row];
+      else put_numbers(batch.labels.mutable_data_ptr<float>() + static_cast<std::int64_t>(i) * labels_.size(1), row);
       for (std::size_t k = 0; k < inputs_.size(); ++k) put(inputs_[k], row, shown, batch.inputs[k].mutable_data_ptr<std::int64_t>() + at, width);
     }
   }
@@ -95,6 +112,8 @@ class TokenForm final : public Form {
   double cost() const override { return 2 * static_cast<double>(tokens_.longest()) * static_cast<double>(inputs_.size()); }
 
  private:
+  void put_numbers(float* to, std::int64_t row) const { std::copy_n(labels_.const_data_ptr<float>() + row * labels_.size(1), labels_.size(1), to); }
+
   void put(Input input, std::int64_t row, const std::vector<std::int64_t>& shown, std::int64_t* to, std::int64_t width) const {
     std::fill_n(to, width, input == Input::kIds ? tokens_.pad_id : 0);
     if (input == Input::kIds) std::copy(shown.begin(), shown.end(), to);

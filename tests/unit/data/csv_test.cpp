@@ -105,6 +105,6 @@ TEST_CASE("csv: what is no such data set") {
   std::string real = "x,kind\n";
   for (int i = 0; i < 50; ++i) real += "1," + std::to_string(i) + ".25\n";
   CHECK(Table(real).said() ==
-        "3|D/t.csv: column 'kind' has 50 classes in 50 rows, expected one of a few in each row; a number cannot be predicted, only a class");
+        "3|D/t.csv: column 'kind' has 50 classes in 50 rows, expected one of a few in each row; give task=regression to tell a number");
   CHECK(failure([] { open("csv:/none.csv?target=x"); }) == "3|/none.csv: no such file");
 }

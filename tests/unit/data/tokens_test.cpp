@@ -223,7 +223,7 @@ TEST_CASE("text: files that cannot be") {
   files.put("empty.txt", " \n");
   CHECK(files.said("text:" + (files / "empty.txt")) == "3|D/empty.txt: has no text");
   CHECK(files.said("text:" + (files / "empty.txt") + "?task=class").find("2|data: text: task=class of one file") == 0);
-  CHECK(files.said("text:" + (files / "empty.txt") + "?task=song") == "2|data: text: task=song, expected one of auto, class, causal-lm, masked-lm");
+  CHECK(files.said("text:" + (files / "empty.txt") + "?task=song") == "2|data: text: task=song, expected one of auto, class, causal-lm, masked-lm, embedding");
 }
 
 TEST_CASE("csv: texts of a column, with a second one each") {

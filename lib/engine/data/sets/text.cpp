@@ -95,11 +95,17 @@ std::size_t line_end(const std::string& text, std::size_t at) {
   return end == std::string::npos ? text.size() : end + 1;
 }
 
-Dataset from_file(const std::string& file) {
+Dataset from_file(const std::string& file, bool packed) {
   const std::string text = read_text(file);
   const std::size_t first = line_end(text, text.size() / 10 * 8), second = line_end(text, std::max(first, text.size() / 10 * 9));
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) throw Error(Exit::kInput, file, "has no text");
   Dataset set;
+  if (!packed) {
+    set.train.texts = lines_of(text.substr(0, first));
+    set.val.texts = lines_of(text.substr(first, second - first));
+    set.test.texts = lines_of(text.substr(second));
+    return set;
+  }
   set.train.texts = {text.substr(0, first)};
   if (second > first) set.val.texts = {text.substr(first, second - first)};
   if (second < text.size()) set.test.texts = {text.substr(second)};
@@ -132,14 +138,21 @@ Dataset load(const std::string& rest, const core::Options& given) {
   if (!io::exists(path)) throw Error(Exit::kInput, path, "no such file or folder");
   const bool folder = fs::is_directory(path);
   if (options.task == "auto") options.task = folder ? "class" : "causal-lm";
-  if (options.task == "class" && !folder)
-    throw Error(Exit::kUsage, "data", fmt::format("text: task=class of one file '{}', expected a folder", path), "a class is a folder, or a file in a folder");
-  Dataset set = folder ? from_folder(path) : from_file(path);
-  if (options.task != "class") forget_classes(set);
-  set.train.tokens.target = options.task == "class" ? Target::kClass : options.task == "causal-lm" ? Target::kNext : Target::kMasked;
+  const bool classes = options.task == "class" || options.task == "embedding";
+  if (classes && !folder)
+    throw Error(Exit::kUsage, "data", fmt::format("text: task={} of one file '{}', expected a folder", options.task, path),
+                "a class is a folder, or a file in a folder");
+  if (classes && options.pack == "no") throw Error(Exit::kUsage, "data", "text: pack is for language models", "texts with a class are never packed");
+  Dataset set = folder ? from_folder(path) : from_file(path, options.pack == "yes");
+  if (!classes) forget_classes(set);
+  set.train.tokens.target = options.task == "class"       ? Target::kClass
+                            : options.task == "embedding" ? Target::kNear
+                            : options.task == "causal-lm" ? Target::kNext
+                                                          : Target::kMasked;
   set.num_classes = static_cast<std::int64_t>(set.labels.size());
   set.preprocessing = {{"kind", "text"}};
   if (options.length > 0) set.preprocessing["max_length"] = options.length;
+  if (options.pack == "no") set.preprocessing["packed"] = false;
   return set;
 }
 
