@@ -253,7 +253,7 @@ Json describe(std::vector<Candidate>& candidates, const data::Dataset* data, boo
     if (accuracy && data && data->test.size() > 0) {
       c.evaluation = train::evaluate(*c.executor, data->test, c.opened.checkpoint.preprocessing, data->num_classes, 250, true);
       r.update(c.evaluation.metrics("test"));
-      r.update(paired_difference(c.evaluation, candidates[0].evaluation));
+      if (c.evaluation.classes > 0) r.update(paired_difference(c.evaluation, candidates[0].evaluation));
     }
     results.push_back(std::move(r));
   }

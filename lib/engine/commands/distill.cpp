@@ -22,6 +22,8 @@ void run(const core::CommandOptions& base, core::Record& record) {
   Opened student = open_model("student", o.input, record), teacher = open_model("teacher", o.teacher, record);
   check_teacher(student, teacher);
   const data::Dataset& data = open_data(student, o.data);
+  if (!data.tells_classes())
+    throw Error(Exit::kInput, "data", "'" + data.spec + "' has no classes, distillation teaches scores of classes", "train the student with ds-train --init");
   if (o.common.dry_run) {
     record["metrics"] = figures(student.model.graph);
     return;

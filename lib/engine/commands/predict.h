@@ -11,6 +11,7 @@
 #include "base/io/image.h"
 #include "base/text/tokenizer.h"
 #include "engine/commands/session.h"
+#include "engine/data/targets.h"
 
 namespace ds::commands::predict {
 
@@ -67,6 +68,8 @@ struct Best {
   double share;
 };
 std::vector<Best> best(const float* scores, std::int64_t classes, std::int64_t top);
+/// ",\"values\":{name:number}" of a regression, in the units of the data.
+std::string numbers(const at::Tensor& outputs, const data::Targets& targets);
 /// ",\"labels\":[...],\"scores\":[...]"; `labels` as JSON.
 std::string labels_and_scores(const float* scores, const std::vector<std::string>& labels, std::int64_t top);
 

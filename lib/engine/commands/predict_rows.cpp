@@ -15,7 +15,8 @@ namespace {
 /// Rows of tables: the columns of the data that the model was trained on, in any order, among others.
 class Rows : public Kind {
  public:
-  Rows(const Opened& opened, const PredictCommand& options) : preprocessing_(opened.checkpoint.preprocessing), top_(options.top) {
+  Rows(const Opened& opened, const PredictCommand& options)
+      : preprocessing_(opened.checkpoint.preprocessing), targets_(preprocessing_, file_of(opened)), top_(options.top) {
     const std::string file = file_of(opened), where = file + ":/documents/preprocessing";
     const data::Pixels pixels(preprocessing_, where);
     const Json columns = preprocessing_.value("columns", Json());
@@ -28,7 +29,7 @@ class Rows : public Kind {
       throw Error(
           Exit::kInput, file,
           fmt::format("the model takes {}, its preprocessing gives rows of {} columns", graph::type_text(graph.inputs[0].type), columns_.size()));
-    if (!options.raw) labels_ = read_labels(opened, train::output_classes(graph));
+    if (!options.raw && targets_.empty()) labels_ = read_labels(opened, train::output_classes(graph));
   }
 
   bool take(const std::string& source, std::int64_t line, Item& item) override {
@@ -59,7 +60,7 @@ class Rows : public Kind {
 
   std::string values(const Item&, const at::Tensor& scores) const override {
     if (scores.dim() != 1) throw Error(Exit::kInput, "", "the model's output is no row of scores for each row", "--raw prints any output");
-    return labels_and_scores(scores.const_data_ptr<float>(), labels_, top_);
+    return targets_.empty() ? labels_and_scores(scores.const_data_ptr<float>(), labels_, top_) : numbers(scores, targets_);
   }
 
  private:
@@ -95,6 +96,7 @@ class Rows : public Kind {
   }
 
   const Json& preprocessing_;
+  data::Targets targets_;
   std::int64_t top_;
   std::vector<std::string> columns_, labels_;
   std::string source_;
@@ -103,6 +105,14 @@ class Rows : public Kind {
 };
 
 }  // namespace
+
+std::string numbers(const at::Tensor& outputs, const data::Targets& targets) {
+  const at::Tensor own = targets.restored(outputs.unsqueeze(0));
+  std::string text;
+  for (std::size_t i = 0; i < targets.names.size(); ++i)
+    text += fmt::format("{}{}:{}", i ? "," : "", json_text(targets.names[i]), own.const_data_ptr<double>()[i]);
+  return ",\"values\":{" + text + "}";
+}
 
 std::unique_ptr<Kind> rows(const Opened& opened, const PredictCommand& options) { return std::make_unique<Rows>(opened, options); }
 

@@ -10,7 +10,7 @@
 namespace ds::commands::predict {
 namespace {
 
-enum class Head { kClasses, kTokens, kMasked, kNext, kEmbedding };
+enum class Head { kClasses, kTokens, kMasked, kNext, kEmbedding, kNumbers };
 
 /// Whether a token sees those before it alone.
 bool is_causal(const graph::Graph& graph) {
@@ -21,7 +21,8 @@ bool is_causal(const graph::Graph& graph) {
 class Texts : public Kind {
  public:
   Texts(const Opened& opened, const PredictCommand& options)
-      : file_(file_of(opened)), raw_(options.raw), jsonl_(options.jsonl), top_(options.top), tokenizer_(tokenizer_of(opened, file_)) {
+      : file_(file_of(opened)), raw_(options.raw), jsonl_(options.jsonl), top_(options.top), tokenizer_(tokenizer_of(opened, file_)),
+        targets_(opened.checkpoint.preprocessing, file_) {
     const Json& preprocessing = opened.checkpoint.preprocessing;
     const Json length = preprocessing.value("max_length", Json());
     if (!length.is_null() && (!length.is_number_unsigned() || length.get<std::uint64_t>() > (std::uint64_t{1} << 31)))
@@ -84,6 +85,8 @@ class Texts : public Kind {
     switch (head_) {
       case Head::kEmbedding:
         return ",\"embedding\":" + nested(scores.sizes(), values);
+      case Head::kNumbers:
+        return numbers(scores, targets_);
       case Head::kClasses:
         return labels_and_scores(values, labels_, top_);
       case Head::kTokens:
@@ -119,6 +122,8 @@ class Texts : public Kind {
     const bool known = !dims.empty() && dims.back().is_known();
     if (dims.size() == 2 && graph.outputs[0].name == "embedding") {
       head_ = Head::kEmbedding;
+    } else if (dims.size() == 2 && !targets_.empty()) {
+      head_ = Head::kNumbers;
     } else if (dims.size() == 2 && known) {
       head_ = Head::kClasses;
       labels_ = read_labels(opened, dims.back().value());
@@ -193,6 +198,7 @@ class Texts : public Kind {
   bool raw_, jsonl_;
   std::int64_t top_;
   text::Tokenizer tokenizer_;
+  data::Targets targets_;
   text::EncodeOptions encode_;
   std::vector<std::string> inputs_, labels_;
   Head head_ = Head::kClasses;

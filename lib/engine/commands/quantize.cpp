@@ -31,11 +31,16 @@ void run(const core::CommandOptions& base, core::Record& record) {
   for (const auto& [key, value] : before.items()) metrics["before_" + key] = value;
   record["metrics"] = metrics;
   const bool gated = o.max_drop < 1;
+  const std::string score = std::string("val_") + train::primary_metric(data);
   if (gated && metrics.empty()) throw Error(Exit::kUsage, "--max-drop", fmt::format("data '{}' has no validation split to judge by", data.spec));
-  const double drop = embeds ? 1 - metrics.value("val_cosine", 1.0) : before.value("val_top1", 0.0) - metrics.value("val_top1", 0.0);
+  const double drop = embeds ? 1 - metrics.value("val_cosine", 1.0) : before.value(score, 0.0) - metrics.value(score, 0.0);
   const bool missed = gated && drop > o.max_drop;
   const Error gate(Exit::kGate, "--max-drop",
-                   fmt::format("validation {} falls by {:.4f}, at most {} was asked for", embeds ? "cosine" : "top-1", drop, o.max_drop),
+                   fmt::format("validation {} falls by {:.4f}, at most {} was asked for",
+                               embeds                ? "cosine"
+                               : score == "val_top1" ? "top-1"
+                                                     : train::primary_metric(data),
+                               drop, o.max_drop),
                    "distil the float model first, or keep its worst layers float with --skip");
   if (missed && !o.keep_best) throw gate;
   const io::Checkpoint parent = opened.checkpoint;
