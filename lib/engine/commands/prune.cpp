@@ -2,6 +2,7 @@
 #include "base/core/log.h"
 #include "engine/commands/session.h"
 #include "engine/compress/pruner.h"
+#include "engine/train/statistics.h"
 
 namespace ds::commands {
 
@@ -34,9 +35,10 @@ void run(const core::CommandOptions& base, core::Record& record) {
   const Json before = embeds ? Json::object() : evaluate_split(opened.model, data, preprocessing, "val", 250, nullptr, stoppable);
   const io::Checkpoint parent_checkpoint = opened.checkpoint;
   exec::Model pruned = compress::slice(opened.model, plan.keep);
-  compress::reestimate_statistics(pruned, data, preprocessing, o.statistics_batches, o.fit.loop.batch_size, std::uint64_t(o.common.seed), stoppable);
+  train::reestimate_statistics(pruned, data, preprocessing, o.statistics_batches, o.fit.loop.batch_size, std::uint64_t(o.common.seed), stoppable);
   Json metrics = Json::object();
-  if (!embeds) metrics["cut_val_top1"] = evaluate_split(pruned, data, preprocessing, "val", 250, nullptr, stoppable).value("val_top1", 0.0);
+  const std::string score = std::string("val_") + train::primary_metric(data);
+  if (!embeds) metrics["cut_" + score] = evaluate_split(pruned, data, preprocessing, "val", 250, nullptr, stoppable).value(score, 0.0);
   core::info(summary(plan.report));
   io::Checkpoint& checkpoint = opened.checkpoint;
   if (o.fit.loop.epochs > 0)

@@ -5,6 +5,7 @@
 #include "base/catalog/criterion/group-l2.h"
 #include "base/core/error.h"
 #include "base/graph/builder.h"
+#include "engine/train/statistics.h"
 #include "unit/compress/support.h"
 
 using namespace ds;
@@ -175,7 +176,7 @@ TEST_CASE("prune: statistics are estimated anew from the training split, and wha
   compress::Json other = data.preprocessing;  // the model's own, not the data's
   other["mean"] = {0.25, 0.5};
   other["std"] = {2.0, 0.5};
-  compress::reestimate_statistics(model, data, other, 4, 16, 3);
+  train::reestimate_statistics(model, data, other, 4, 16, 3);
   const at::Tensor x = data::preprocess(data.train.images, other).to(at::kDouble).flatten(1);
   const at::Tensor y = x.matmul(model.tensors.at("conv1.weight").to(at::kDouble).flatten(1).t());  // [64, 3]: what bn sees
   CHECK(test::largest_difference(model.tensors.at("bn.running_mean"), y.mean(0)) <= 1e-5 * y.abs().max().item<double>());
@@ -184,7 +185,7 @@ TEST_CASE("prune: statistics are estimated anew from the training split, and wha
   CHECK(got.ge(variance.mul(0.999)).all().item<bool>());
   CHECK(got.le(variance.mul(16 / 15.0 + 0.001)).all().item<bool>());
   const at::Tensor weight = model.tensors.at("conv1.weight").clone(), mean = model.tensors.at("bn.running_mean").clone();
-  compress::reestimate_statistics(model, data, other, 0, 16, 3);
+  train::reestimate_statistics(model, data, other, 0, 16, 3);
   CHECK(model.tensors.at("bn.running_mean").equal(mean));
   CHECK(model.tensors.at("conv1.weight").equal(weight));
 }

@@ -6,6 +6,7 @@
 #include "base/core/log.h"
 #include "engine/compress/distill/distiller.h"
 #include "engine/compress/quantizer.h"
+#include "engine/train/statistics.h"
 #include "engine/train/trainer.h"
 #include "unit/compress/support.h"
 
@@ -47,7 +48,7 @@ TEST_CASE("distill: an int8 student learns from its teacher, in float masters, a
   commands::PruneSettings settings;
   settings.ratio = 0.5;
   exec::Model student = compress::slice(teacher, compress::plan_pruning(teacher, settings, 1).keep);
-  compress::reestimate_statistics(student, pictures(), pictures().preprocessing, 8, 16, 1);
+  train::reestimate_statistics(student, pictures(), pictures().preprocessing, 8, 16, 1);
   student.require_grad(false);
   for (const char* name : {"fc.weight", "fc.bias"}) student.tensors.at(name).zero_();
   compress::Json report;
