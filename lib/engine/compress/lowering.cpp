@@ -23,7 +23,7 @@ bool one_of(const std::string& op, std::initializer_list<const char*> names) {
 bool is_weighted(const Node& n) { return one_of(n.op, {"conv2d", "linear"}); }
 /// Move elements or choose among them: they run on the codes as they are.
 bool keeps_codes(const Node& n) { return one_of(n.op, {"flatten", "reshape", "permute", "reorder", "select", "slice", "split", "concat", "max_pool2d"}); }
-bool is_nothing(const Node& n) { return one_of(n.op, {"identity", "dropout", "drop_path"}); }
+bool is_nothing(const Node& n) { return one_of(n.op, {"identity", "dropout", "dropout2d", "drop_path"}); }
 
 bool is_output(const Graph& g, const std::string& value) {
   return std::any_of(g.outputs.begin(), g.outputs.end(), [&](const graph::Output& o) { return o.value == value; });

@@ -37,6 +37,7 @@ const core::Body<ExportOp> bodies[] = {{"onnx", "relu", relu},           {"onnx"
                                        {"onnx", "tanh", tanh},           {"onnx", "silu", silu},       {"onnx", "hardswish", hardswish},
                                        {"onnx", "hardsigmoid", hardsigmoid}, {"onnx", "softmax", softmax}, {"onnx", "gelu", gelu},
                                        {"onnx", "identity", pass},       {"onnx", "dropout", pass},    {"onnx", "drop_path", pass},
+                                       {"onnx", "dropout2d", pass},
                                        {"onnx", "exp", exp},             {"onnx", "scale", scale},     {"onnx", "clamp", clamp}};
 
 }  // namespace activation

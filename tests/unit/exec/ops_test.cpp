@@ -34,6 +34,7 @@ const Sample kSamples[] = {
     {"identity", kRow, "{name: y, op: identity}"},
     {"dropout", kImage, "{name: y, op: dropout, attrs: {p: 0.4}}"},
     {"drop_path", kTokens, "{name: y, op: drop_path, attrs: {p: 0.4}}"},
+    {"dropout2d", kImage, "{name: y, op: dropout2d, attrs: {p: 0.4}}"},
     {"conv2d", kImage, "{name: y, op: conv2d, attrs: {out_channels: 3, kernel: [3, 2], stride: [2, 1], padding: [1, 0]}}"},
     {"conv2d", kImage, "{name: y, op: conv2d, attrs: {out_channels: 8, kernel: [3, 3], dilation: [2, 1], groups: 4}, slots: {bias: ~}}"},
     {"conv2d", kImage, "{name: y, op: conv2d, attrs: {out_channels: 3, kernel: [3, 3], stride: [2, 2], padding: [0, 1, 1, 2]}}"},

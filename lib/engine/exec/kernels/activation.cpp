@@ -3,6 +3,7 @@
 #include <ATen/ops/hardsigmoid.h>
 #include <ATen/ops/hardswish.h>
 #include <ATen/ops/hardtanh.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
 
@@ -52,6 +53,19 @@ std::unique_ptr<Kernel> dropout(const BindContext& c) {
     a.out(r.training ? exec::dropout(a.in(), p, stream_key(r.seed, "dropout", name), r.step, r.sample_ids) : a.in());
   });
 }
+/// The mask of one element a channel, [N, C, ...].
+std::unique_ptr<Kernel> dropout2d(const BindContext& c) {
+  return kernel([p = c.view.f("p"), name = c.view.node().name](StepArgs& a) {
+    const RunContext& r = a.context;
+    const at::Tensor& x = a.in();
+    if (!r.training || p <= 0) return a.out(x);
+    std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
+    shape[0] = x.size(0);
+    if (x.dim() > 1) shape[1] = x.size(1);
+    const at::Tensor ones = at::ones({shape[0], x.dim() > 1 ? shape[1] : 1}, x.options().requires_grad(false));
+    a.out(x.mul(exec::dropout(ones, p, stream_key(r.seed, "dropout", name), r.step, r.sample_ids).view(shape)));
+  });
+}
 std::unique_ptr<Kernel> drop_path(const BindContext& c) {
   return kernel([p = c.view.f("p"), name = c.view.node().name](StepArgs& a) {
     const RunContext& r = a.context;
@@ -63,6 +77,7 @@ const core::Body<MakeKernel> bodies[] = {{"kernel", "relu", relu},       {"kerne
                                          {"kernel", "tanh", tanh},       {"kernel", "silu", silu},           {"kernel", "hardswish", hardswish},
                                          {"kernel", "gelu", gelu},       {"kernel", "softmax", softmax},     {"kernel", "hardsigmoid", hardsigmoid},
                                          {"kernel", "identity", identity}, {"kernel", "dropout", dropout},   {"kernel", "drop_path", drop_path},
+                                         {"kernel", "dropout2d", dropout2d},
                                          {"kernel", "scale", scale}};
 
 }  // namespace ds::exec::kernels::activation
