@@ -14,7 +14,7 @@ std::string write(const graph::Graph& graph, const std::map<std::string, io::Arr
 
 commands::OnnxFile read(const std::string& path, const commands::OnnxRead& options) { return read_model(path, options); }
 
-const commands::OnnxModule kModule{write, read};
+const commands::OnnxModule kModule{write, read, read_nodes};
 
 }  // namespace
 

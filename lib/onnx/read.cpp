@@ -122,29 +122,33 @@ io::Array tensor_values(const pb::TensorProto& tensor, const io::Bytes& raw, con
   return io::array_in(from, 0, dtype, std::move(shape));
 }
 
+Tensors read_tensors(const Parsed& parsed, const io::Bytes& bytes, const std::string& path) {
+  Tensors tensors;
+  std::map<std::string, io::Bytes> beside;
+  for (int i = 0; i < parsed.proto.graph().initializer_size(); ++i) {
+    const pb::TensorProto& tensor = parsed.proto.graph().initializer(i);
+    const Parsed::Raw& raw = parsed.raw[static_cast<std::size_t>(i)];
+    const io::Bytes span = raw.there ? io::Bytes{bytes.data + raw.offset, raw.size, bytes.keeper} : io::Bytes{};
+    io::Array values = tensor_values(tensor, span, path, beside);
+    tensors.table.push_back({tensor.name(), values});
+    if (!tensors.by_name.emplace(tensor.name(), std::move(values)).second) refuse(path, fmt::format("tensor '{}' is there twice", tensor.name()));
+  }
+  return tensors;
+}
+
 commands::OnnxFile read_model(const io::Bytes& bytes, const std::string& path, const commands::OnnxRead& options) {
   const Parsed parsed = parse_model(bytes, path);
   commands::OnnxFile found;
   check_versions(parsed.proto, path, found.notes);
   for (const auto& entry : parsed.proto.metadata_props())
     if (!found.file.metadata.emplace(entry.key(), entry.value()).second) refuse(path, fmt::format("metadata '{}' is there twice", entry.key().substr(0, 64)));
-  std::map<std::string, io::Array> tensors;
-  std::map<std::string, io::Bytes> beside;
-  std::vector<Initializer> table;
-  for (int i = 0; i < parsed.proto.graph().initializer_size(); ++i) {
-    const pb::TensorProto& tensor = parsed.proto.graph().initializer(i);
-    const Parsed::Raw& raw = parsed.raw[static_cast<std::size_t>(i)];
-    const io::Bytes span = raw.there ? io::Bytes{bytes.data + raw.offset, raw.size, bytes.keeper} : io::Bytes{};
-    io::Array values = tensor_values(tensor, span, path, beside);
-    table.push_back({tensor.name(), values});
-    if (!tensors.emplace(tensor.name(), std::move(values)).second) refuse(path, fmt::format("tensor '{}' is there twice", tensor.name()));
-  }
-  if (options.own && is_own(found.file.metadata, parsed.proto, table)) {
-    take_own(found, tensors, path);
+  Tensors tensors = read_tensors(parsed, bytes, path);
+  if (options.own && is_own(found.file.metadata, parsed.proto, tensors.table)) {
+    take_own(found, tensors.by_name, path);
     return found;
   }
   if (options.own && found.file.metadata.count(kStructureKey)) found.notes.push_back("was changed since ds wrote it: its graph is made from the nodes");
-  Imported made = import_graph(parsed.proto, std::move(tensors), path);
+  Imported made = import_graph(parsed.proto, std::move(tensors.by_name), path);
   found.graph = std::move(made.graph);
   found.file.tensors = std::move(made.tensors);
   return found;

@@ -136,9 +136,17 @@ def digest(path):
     return json.loads(run("ds-convert", path, "--inspect", "--format", "json").out)["inputs"][0]["digest"]
 
 
+def convert(source, *arguments):
+    """Converts, and holds what the record says of the outputs of both sides: they were run, and are as near as they should be."""
+    record = json.loads(run("ds-convert", source, *arguments, "-f", "--threads", 1, "--format", "json").out)
+    verified = record["verified"]
+    check("outputs_not_run" not in verified and 0 <= verified["outputs"] < 1e-3, source, *arguments, verified)
+    return record
+
+
 def exported(folder, name, arch, side=0, options=None):
     make(f"{folder}/{name}.h5", arch, side, options)
-    run("ds-convert", f"{folder}/{name}.h5", "-f", "-o", f"{folder}/{name}.onnx")
+    convert(f"{folder}/{name}.h5", "-o", f"{folder}/{name}.onnx")
     return f"{folder}/{name}.h5", f"{folder}/{name}.onnx"
 
 
@@ -147,11 +155,11 @@ def every(folder, families, from_nodes):
     for family, (arch, side, options) in families.items():
         model, written = exported(folder, "net", arch, side, options)
         given, ours, largest = agree(folder, model, written, family)
-        run("ds-convert", written, "-f", "-o", f"{folder}/back.h5")
+        run("ds-convert", written, "--no-run", "-f", "-o", f"{folder}/back.h5")
         check(digest(f"{folder}/back.h5") == digest(model), family, "comes back as another model")
         said = f"     {family}: {largest:.1e} of the maximum"
         if from_nodes(family):
-            run("ds-convert", written, "--no-own-graph", "-f", "-o", f"{folder}/nodes.h5")
+            convert(written, "--no-own-graph", "-o", f"{folder}/nodes.h5")
             again = difference(engine(folder, f"{folder}/nodes.h5", given), ours, family + " from its nodes")
             check(again <= TOLERANCE, family, "made from its nodes differs by", again)
             said += f", made from its nodes {again:.1e}"
@@ -174,7 +182,7 @@ def test_graphs_of_pytorch(folder):
     check(len(names) >= 11, "stored nets", names)
     for name in names:
         stored = dict(numpy.load(f"{golden}/{name}.npz"))
-        run("ds-convert", f"{golden}/{name}.onnx", "-f", "-o", f"{folder}/net.h5")
+        convert(f"{golden}/{name}.onnx", "-o", f"{folder}/net.h5")
         given = {"input": stored["input"]}
         apart = difference(engine(folder, f"{folder}/net.h5", given), {"output": stored["output"]}, name)
         run("ds-convert", f"{folder}/net.h5", "-f", "-o", f"{folder}/net.onnx")
@@ -196,7 +204,8 @@ def test_int8(folder):
     for arch in ("cnn", "resnet18"):
         run("ds-train", "--data", "digits", "--model", arch, "--epochs", 1, "--threads", 1, "--progress", "none", "-f", "-o", f"{folder}/float.h5")
         run("ds-quantize", f"{folder}/float.h5", "--threads", 1, "-f", "-o", f"{folder}/int8.h5")
-        run("ds-convert", f"{folder}/int8.h5", "-f", "-o", f"{folder}/int8.onnx")
+        verified = json.loads(run("ds-convert", f"{folder}/int8.h5", "-f", "-o", f"{folder}/int8.onnx", "--format", "json").out)["verified"]
+        check("outputs_not_run" not in verified and verified["outputs"] >= 0, verified)
         onnx.checker.check_model(f"{folder}/int8.onnx", full_check=True)
         kinds = {node.op_type for node in onnx.load(f"{folder}/int8.onnx").graph.node}
         check({"QuantizeLinear", "DequantizeLinear"} <= kinds, kinds)
@@ -213,6 +222,27 @@ def test_int8(folder):
         run("ds-convert", f"{folder}/int8.onnx", "--no-own-graph", "-f", "-o", f"{folder}/nodes.h5")
         again = engine(folder, f"{folder}/nodes.h5", given)["logits"]
         check(numpy.abs(again - ours).max() <= 1e-4 * numpy.abs(ours).max(), arch, "made from its nodes differs by", numpy.abs(again - ours).max())
+
+
+def test_outputs_are_held_against_each_other(folder):
+    """Both ways, by the file's nodes one by one; --atol is a gate, --no-run leaves LibTorch out, and what cannot be run is told with its node."""
+    model, written = exported(folder, "a", "lenet", 32)
+    at_zero = ("--atol", 0, "--threads", 1)
+    for source, target in ((model, "gate.onnx"), (written, "gate.h5")):
+        fails(("ds-convert", source, "-o", f"{folder}/{target}", *at_zero), 5, "outputs differ by", "--atol asks for at most 0", folder=folder)
+    light = json.loads(run("ds-convert", model, "--no-run", "-o", f"{folder}/light.onnx", "--format", "json").out)
+    check(light["verified"]["outputs_not_run"] == "--no-run" and "torch" not in light.get("versions", {}), light)
+    check(open(f"{folder}/light.onnx", "rb").read() == open(written, "rb").read(), "is another file")
+    fails(("ds-convert", model, "--no-run", "--atol", 1, "-o", f"{folder}/b.onnx"), 2, "--no-run", "contradicts --atol", folder=folder)
+    fails(("ds-convert", model, "--no-run", "-o", f"{folder}/b.npz"), 2, "--no-run", "ends in .onnx", folder=folder)
+    # A net of others, made by hand.
+    value, node = onnx.helper.make_tensor_value_info, onnx.helper.make_node
+    pool = node("AveragePool", ["x"], ["y"], "pool", kernel_shape=[2, 2], strides=[2, 2], auto_pad="VALID")
+    shape = node("Reshape", ["y", "to"], ["z"], "rows")
+    graph = onnx.helper.make_graph([pool, shape], "net", [value("x", 1, ["N", 1, 4, 4])], [value("z", 1, None)],
+                                   [tensor("to", [2], onnx.TensorProto.INT64, numpy.array([0, -1]).tobytes())])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), f"{folder}/pool.onnx")
+    check(convert(f"{folder}/pool.onnx", "-o", f"{folder}/pool.h5")["verified"]["outputs"] < 1e-6)
 
 
 def test_external_data(folder):
@@ -362,6 +392,13 @@ def test_without_the_module(folder):
     check(not os.path.exists(f"{folder}/a.onnx"))
     done = subprocess.run([f"{folder}/bin/ds-convert", f"{folder}/a.h5", "-o", f"{folder}/a.npz"], capture_output=True, text=True)
     check(done.returncode == 0, done.stderr)
+    # With it and without the engine the conversion is done, and says that nothing was run.
+    shutil.copy(f"{build}/lib/libds_onnx.so", f"{folder}/lib")
+    call = [f"{folder}/bin/ds-convert", f"{folder}/a.h5", "--format", "json", "-o", f"{folder}/a.onnx"]
+    done = subprocess.run(call, capture_output=True, text=True)
+    check(done.returncode == 0 and "libds.so" in json.loads(done.stdout)["verified"]["outputs_not_run"], done.stdout, done.stderr)
+    done = subprocess.run([*call, "-f", "--atol", "1"], capture_output=True, text=True)
+    check(done.returncode == 5 and "could not be compared" in done.stderr and not os.path.exists(f"{folder}/a.onnx"), done.returncode, done.stderr)
 
 
 def test_beside_libtorch(folder):

@@ -104,12 +104,16 @@ const core::BaseCommand command{"convert", run};
 void tell_verified(const ConvertCommand& options, const Verified& found, core::Record& record) {
   record["verified"] = {{"tensors", found.tensors}, {"largest_difference", found.largest_difference}};
   if (found.outputs >= 0 || std::isnan(found.outputs)) record["verified"]["outputs"] = found.outputs;
+  if (!found.not_run.empty()) record["verified"]["outputs_not_run"] = found.not_run;
   if (options.atol < 0) return;
-  for (const auto& [what, apart] : {std::pair{"tensors", found.largest_difference}, std::pair{"outputs", found.outputs}}) {
-    if (apart <= options.atol) continue;
+  const auto fail = [&](const std::string& what) {
     if (options.output != "-") std::filesystem::remove_all(options.output);
-    throw Error(Exit::kGate, options.output, fmt::format("{} differ by {:g}, --atol asks for at most {:g}; no output is left", what, apart, options.atol));
+    throw Error(Exit::kGate, options.output, what + "; no output is left");
+  };
+  for (const auto& [what, apart] : {std::pair{"tensors", found.largest_difference}, std::pair{"outputs", found.outputs}}) {
+    if (!(apart <= options.atol)) fail(fmt::format("{} differ by {:g}, --atol asks for at most {:g}", what, apart, options.atol));
   }
+  if (!found.not_run.empty()) fail("outputs could not be compared, which --atol asks for: " + found.not_run);
 }
 
 void ConvertCommand::fields(core::Fields& f) {
@@ -146,6 +150,12 @@ void ConvertCommand::fields(core::Fields& f) {
          .doc = "ONNX: put the tensors in a file beside the model, as is done above 2 GB anyway",
          .alias = "external-data"},
         external_data);
+  f.add({.name = "run",
+         .doc = "ONNX: run both sides on the same inputs, the file's nodes one by one, and tell how far their outputs are apart; --no-run leaves that, "
+                "and LibTorch is not loaded",
+         .alias = "run",
+         .flag_only = true},
+        run_both);
   f.choice("model", "architecture of weights that come without a graph; sizes that are not set are taken from the tensors", model, "arch");
   f.add({.name = "labels", .doc = "names of the classes, one a line, for weights that come without a graph", .value_name = "FILE", .path = true}, labels);
   f.add({.name = "size", .doc = "side of an image, or height and width; left out: what fits the tensors", .min = 1, .max = 16384, .unit = "pixels",
@@ -195,6 +205,8 @@ void ConvertCommand::check() const {
   if (!own_graph && !from_onnx) fail("--no-own-graph", "is for an input that ends in .onnx");
   if (model.name.empty() && !from_onnx && (!labels.empty() || !size.empty() || !mean.empty() || !std.empty() || !resize.empty() || interpolation != "bilinear"))
     fail("--labels, --size, --mean, --std, --resize, --interpolation", "describe weights that come without a graph", "name their architecture with --arch");
+  if (!run_both && !from_onnx && !is_onnx_name(output)) fail("--no-run", "is for an input or an output that ends in .onnx");
+  if (!run_both && atol >= 0) fail("--no-run", "contradicts --atol, which holds the outputs against each other");
   if (external_data && !is_onnx_name(output)) fail("--external-data", "is for an output that ends in .onnx");
   if (is_onnx_name(output) && !convert::is_checkpoint_name(inputs[0])) fail(output, "is made of checkpoints", "convert the input to a checkpoint first");
   if (io::tensor_format(output) == io::TensorFormat::kScript && !convert::is_checkpoint_name(inputs[0]))

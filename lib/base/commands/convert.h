@@ -16,6 +16,7 @@ struct ConvertCommand : core::CommandOptions {
   bool drop_history = false, drop_state = false;
   bool own_graph = true;       ///< ONNX: the graph that travels along is believed
   bool external_data = false;  ///< ONNX: tensors beside the model, however small
+  bool run_both = true;        ///< ONNX: afterwards both sides are run on the same inputs
   core::Choice model{"architecture", "", "arch", true};  ///< of weights that come without a graph
   std::string labels;                                    ///< file, one a line
   std::vector<std::int64_t> size;                        ///< {side} or {height, width}; {} = what fits the tensors
@@ -42,10 +43,11 @@ struct Verified {
   std::size_t tensors = 0;        ///< how many were compared
   double largest_difference = 0;  ///< of their elements, absolute; NaN where only one side is a number
   double outputs = -1;            ///< the same of the outputs of both sides on one input; < 0: not both of them could run
+  std::string not_run = "";       ///< why not, where that is worth a word
 };
 
-/// Puts it in the record: "verified": {"tensors", "largest_difference", "outputs" where both ran}. Where one of the differences is beyond --atol,
-/// removes options.output and throws ds::Error(kGate).
+/// Puts it in the record: "verified": {"tensors", "largest_difference", "outputs" where both ran, else "outputs_not_run"}. Where one of the differences is
+/// beyond --atol, or the outputs should have been compared and could not be, removes options.output and throws ds::Error(kGate).
 void tell_verified(const ConvertCommand& options, const Verified& found, core::Record& record);
 
 /// A provenance record in one line: "2026-01-31T10:00:00Z ds-train 0.1.0: -c a.yaml -o b.h5 (parents 0123456789ab)".

@@ -245,7 +245,7 @@ std::string compare_tensors(const std::map<std::string, io::Array>& wrote, const
 
 io::TensorFile travelling(const io::Checkpoint& checkpoint) { return formats::to_file(checkpoint); }
 
-void verify_written(const ConvertCommand& options, const std::map<std::string, io::Array>& wrote, core::Record& record, double outputs) {
+void verify_written(const ConvertCommand& options, const std::map<std::string, io::Array>& wrote, core::Record& record, const Verified& outputs) {
   const std::string& path = options.output;
   formats::Tensors back;
   if (io::tensor_format(path) == io::TensorFormat::kNone) back = io::load(path, {.verify = false}).tensors;  // compared bit for bit below
@@ -254,17 +254,21 @@ void verify_written(const ConvertCommand& options, const std::map<std::string, i
     back = {{wrote.begin()->first, back.begin()->second}};
   double largest = 0;
   const std::string problem = compare_tensors(wrote, back, largest);
-  tell_verified(options, {.tensors = wrote.size(), .largest_difference = largest, .outputs = outputs}, record);
+  Verified found = outputs;
+  found.tensors = wrote.size();
+  found.largest_difference = largest;
+  tell_verified(options, found, record);
   if (problem.empty()) return;
   unlink(path.c_str());
   throw Error(Exit::kFailure, path, "what was read back is not what was written: " + problem);
 }
 
-void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, io::Json step, core::Record& record, io::KnownDigests* known) {
+void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, io::Json step, core::Record& record, io::KnownDigests* known,
+                      const Verified& outputs) {
   io::add_provenance(checkpoint, std::move(step), options.common.reproducible);
   io::save(checkpoint, options.output, {.overwrite = options.common.force, .reproducible = options.common.reproducible, .known = known});
   record.output("model", checkpoint.path, checkpoint.digest);
-  if (options.output != "-") verify_written(options, checkpoint.tensors, record);
+  if (options.output != "-") verify_written(options, checkpoint.tensors, record, outputs);
 }
 
 namespace formats {

@@ -41,15 +41,17 @@ void describe(const ConvertCommand& options, const graph::Graph& graph, io::Chec
 void check_finite(const std::map<std::string, io::Array>& tensors, const std::string& where);
 
 /// Writes options.output with one more step in its provenance, and verifies it. Tensors in `known` are not hashed again.
-void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, io::Json step, core::Record& record, io::KnownDigests* known = nullptr);
+/// `outputs`: what came of running both sides (its tensors are not read).
+void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, io::Json step, core::Record& record, io::KnownDigests* known = nullptr,
+                      const Verified& outputs = {});
 
 /// "" where `back` holds the same tensors bit for bit, else the first difference; `largest` grows to the largest one. Pages of `back` are given
 /// back on the way: nobody may read it again.
 std::string compare_tensors(const std::map<std::string, io::Array>& wrote, const std::map<std::string, io::Array>& back, double& largest);
 
 /// Reads options.output back and holds its tensors against those that were to be written, bit for bit: record["verified"]. Throws
-/// ds::Error(kFailure) where they differ, after the file is removed. `outputs`: how far the outputs of both sides are apart, < 0: unknown.
-void verify_written(const ConvertCommand& options, const std::map<std::string, io::Array>& wrote, core::Record& record, double outputs = -1);
+/// ds::Error(kFailure) where they differ, after the file is removed. `outputs`: what came of running both sides (its tensors are not read).
+void verify_written(const ConvertCommand& options, const std::map<std::string, io::Array>& wrote, core::Record& record, const Verified& outputs = {});
 
 /// A checkpoint's tensors with the documents that go along, as texts: from such a file the same checkpoint comes back.
 io::TensorFile travelling(const io::Checkpoint& checkpoint);

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "base/commands/convert_formats.h"
-#include "base/commands/onnx_module.h"
+#include "base/commands/onnx_outputs.h"
 #include "base/core/error.h"
 #include "base/core/log.h"
 #include "base/io/files.h"
@@ -13,27 +13,16 @@
 namespace ds::commands {
 namespace onnx_convert {
 
-/// Reads the model back and holds its graph and tensors against those that were to be written. What differs is removed.
+/// Reads the model back, holds its graph and tensors against those that were to be written, and its outputs against the graph's.
 void verify(const ConvertCommand& options, const OnnxModule& module, const graph::Graph& graph, const std::map<std::string, io::Array>& tensors,
-            const std::string& beside, core::Record& record) {
-  const auto remove = [&] {
-    unlink(options.output.c_str());
-    if (!beside.empty()) unlink((std::filesystem::path(options.output).parent_path() / beside).c_str());
-  };
+            core::Record& record) {
   const OnnxFile back = module.read(options.output, {});
   double largest = 0;
   std::string problem = compare_tensors(tensors, back.file.tensors, largest);
   if (problem.empty() && (!back.own || graph::to_json(back.graph) != graph::to_json(graph))) problem = "the graph is another";
-  if (!problem.empty()) {
-    remove();
-    throw Error(Exit::kFailure, options.output, "what was read back is not what was written: " + problem);
-  }
-  try {
-    tell_verified(options, {.tensors = tensors.size(), .largest_difference = largest}, record);
-  } catch (const Error&) {
-    remove();
-    throw;
-  }
+  if (!problem.empty()) throw Error(Exit::kFailure, options.output, "what was read back is not what was written: " + problem);
+  const OnnxOutputs ran = run_both(options, options.output, graph, tensors, record);
+  tell_verified(options, {.tensors = tensors.size(), .largest_difference = largest, .outputs = ran.apart, .not_run = ran.not_run}, record);
 }
 
 void to_onnx(const ConvertCommand& options, core::Record& record) {
@@ -48,7 +37,13 @@ void to_onnx(const ConvertCommand& options, core::Record& record) {
                                           {.overwrite = options.common.force, .external = options.external_data});
   record.output("model", io::absolute(options.output), checkpoint.digest);
   if (!beside.empty()) record["data"] = io::absolute((std::filesystem::path(options.output).parent_path() / beside).string());
-  verify(options, module, graph, checkpoint.tensors, beside, record);
+  try {
+    verify(options, module, graph, checkpoint.tensors, record);
+  } catch (...) {  // what is not what it should be is not left
+    unlink(options.output.c_str());
+    if (!beside.empty()) unlink((std::filesystem::path(options.output).parent_path() / beside).c_str());
+    throw;
+  }
 }
 
 void from_onnx(const ConvertCommand& options, core::Record& record) {
@@ -76,7 +71,10 @@ void from_onnx(const ConvertCommand& options, core::Record& record) {
   if (options.common.dry_run) return;
   io::Json step = {{"parents", io::Json::array()}, {"onnx", {{"file", std::filesystem::path(input).filename().string()}, {"sha256", digest}}}};
   if (same) step["parents"].push_back(found.file.metadata.at("ds.digest"));
-  write_checkpoint(options, checkpoint, std::move(step), record);
+  const OnnxOutputs ran = run_both(options, input, found.graph, checkpoint.tensors, record);
+  const Verified outputs{.outputs = ran.apart, .not_run = ran.not_run};
+  if (options.output == "-") tell_verified(options, outputs, record);  // before a byte of it is gone
+  write_checkpoint(options, checkpoint, std::move(step), record, nullptr, outputs);
 }
 
 }  // namespace onnx_convert

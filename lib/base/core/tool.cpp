@@ -1,6 +1,5 @@
 #include "base/core/tool.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -374,13 +373,7 @@ class Run {
       if (command == nullptr) throw Error(Exit::kFailure, name, "no such command in this build");
       return command(options_, record_);
     }
-    // libgomp's threads spin for 300,000 turns at each barrier before they sleep: on a machine that does anything else (a data loader's
-    // thread is enough) that takes the processor from who should run. A short spin costs nothing where it is idle.
-    setenv("GOMP_SPINCOUNT", "1000", /*overwrite=*/0);
-    void* engine = load_module("libds.so", "run scripts/setup.sh, then build again");
-    auto* run = reinterpret_cast<void (*)(const char*, const CommandOptions&, Record&)>(dlsym(engine, "ds_engine_run"));
-    if (run == nullptr) throw Error(Exit::kFailure, "libds.so", "has no ds_engine_run", "build again: libds.so and libds_base.so differ");
-    run(spec_.command.c_str(), options_, record_);
+    run_engine(spec_.command, options_, record_);
   }
 
   void report(const Error& error) const {

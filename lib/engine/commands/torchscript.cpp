@@ -78,7 +78,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
     std::filesystem::remove(options.output);
     throw Error(Exit::kFailure, options.output, "what was written does not run: " + last_line(error.what()));
   }
-  verify_written(options, file.tensors, record, apart);
+  verify_written(options, file.tensors, record, {.outputs = apart});
 }
 
 const core::Body<core::Command> command{"command", "convert-torchscript", run};
