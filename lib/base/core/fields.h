@@ -72,7 +72,14 @@ struct Field {
   bool required = false;
   bool path = false;                                   ///< a path: relative ones in a YAML file are taken from that file's folder
   bool hidden = false;                                 ///< not in the short help
+  bool or_auto = false;                                ///< a number or an integer may also be 'auto', whatever its range: kAuto..., below
 };
+
+/// What the target holds where an option is 'auto': what uses it works the value out.
+inline constexpr double kAutoNumber = std::numeric_limits<double>::quiet_NaN();
+inline constexpr std::int64_t kAutoInteger = std::numeric_limits<std::int64_t>::min();
+inline bool is_auto(double value) { return value != value; }
+inline bool is_auto(std::int64_t value) { return value == kAutoInteger; }
 
 using FieldTarget = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<std::int64_t>*, std::vector<double>*,
                                  std::vector<std::string>*>;

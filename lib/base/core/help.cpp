@@ -155,7 +155,7 @@ std::string default_text(const Entry& entry) {
   if (entry.field.required) return "";
   if (entry.choice != nullptr && entry.choice->name.empty()) return "none";
   if (is_bool(entry)) return *std::get<bool*>(entry.target) ? "true" : "";
-  if (entry.target.index() == 2 && std::isnan(*std::get<double*>(entry.target))) return "";
+  if (entry.target.index() == 2 && !entry.field.or_auto && std::isnan(*std::get<double*>(entry.target))) return "";
   if (entry.target.index() == 3) return *std::get<std::string*>(entry.target);
   const std::string text = entry_text(entry);
   if (!is_list(entry)) return text;
@@ -171,8 +171,9 @@ std::string limits_text(const Field& field) {
   std::string range = range_text(field);
   // "a number of at least 1" reads well in an error; here "at least 1" does.
   if (range.compare(0, 3, "of ") == 0) range = range.substr(3);
-  if (field.unit.empty()) return range;
-  return (range.empty() ? "in" : range) + " " + field.unit;
+  if (!field.unit.empty()) range = (range.empty() ? "in" : range) + " " + field.unit;
+  if (field.or_auto) range += range.empty() ? "or auto" : ", or auto";
+  return range;
 }
 
 /// "with optimizer sgd", "with any optimizer", or where the list would be long "with architecture vgg11, vgg13, vgg16 or 5 others".

@@ -42,6 +42,7 @@ Json type_schema(const Entry& entry) {
 /// The schema of an option; null is allowed everywhere, as it takes back what an earlier file said.
 Json entry_schema(const Entry& entry) {
   Json schema = type_schema(entry);
+  if (entry.field.or_auto) schema = {{"anyOf", Json::array({schema, {{"const", "auto"}}, {{"type", "null"}}})}};
   if (schema.contains("type")) schema["type"] = Json::array({schema["type"], "null"});
   if (is_pairs(entry)) schema["type"].push_back("object");
   if (schema.contains("enum")) schema["enum"].push_back(nullptr);

@@ -34,6 +34,8 @@ Problem wrong_type(const char* expected, const Value& value, std::string hint = 
 
 bool is_word(const Value& value) { return value.kind == Value::Kind::kScalar && (value.plain || value.loose); }
 
+bool says_auto(const Field& field, const Value& value) { return field.or_auto && value.kind == Value::Kind::kScalar && value.text == "auto"; }
+
 MaybeProblem check_range(const Field& field, double number, const Value& value) {
   const std::string range = range_text(field);
   if (range.empty()) return {};
@@ -61,6 +63,10 @@ MaybeProblem convert(const Field&, const Value& value, bool& target) {
 }
 
 MaybeProblem convert(const Field& field, const Value& value, std::int64_t& target) {
+  if (says_auto(field, value)) {
+    target = kAutoInteger;
+    return {};
+  }
   if (value.kind != Value::Kind::kScalar) return wrong_type("an integer", value);
   if (!is_word(value)) return wrong_type("an integer", value, parse_integer(value.text) ? "drop the quotes" : "");
   const auto number = parse_integer(value.text);
@@ -70,7 +76,7 @@ MaybeProblem convert(const Field& field, const Value& value, std::int64_t& targe
     const std::string digits = value.text.substr(std::min(value.text.find_first_not_of("+-0"), value.text.size()));
     if (has_leading_zero(value.text))
       return wrong_type("an integer without a leading zero", value, fmt::format("write {}", digits.empty() ? "0" : digits));
-    return wrong_type("an integer", value, whole ? fmt::format("write {}", static_cast<std::int64_t>(*real)) : "");
+    return wrong_type(field.or_auto ? "an integer or auto" : "an integer", value, whole ? fmt::format("write {}", static_cast<std::int64_t>(*real)) : "");
   }
   if (auto problem = check_range(field, static_cast<double>(*number), value)) return problem;
   target = *number;
@@ -78,11 +84,15 @@ MaybeProblem convert(const Field& field, const Value& value, std::int64_t& targe
 }
 
 MaybeProblem convert(const Field& field, const Value& value, double& target) {
+  if (says_auto(field, value)) {
+    target = kAutoNumber;
+    return {};
+  }
   if (value.kind != Value::Kind::kScalar) return wrong_type("a number", value);
   if (!is_word(value)) return wrong_type("a number", value, parse_number(value.text) ? "drop the quotes" : "");
   if (has_leading_zero(value.text)) return wrong_type("a number without a leading zero", value);
   const auto number = parse_number(value.text);
-  if (!number) return wrong_type("a number", value);
+  if (!number) return wrong_type(field.or_auto ? "a number or auto" : "a number", value);
   if (auto problem = check_range(field, *number, value)) return problem;
   target = *number;
   return {};
@@ -191,7 +201,7 @@ std::optional<Problem> assign(const Entry& entry, const Value& value) {
 std::string type_text(const Entry& entry) {
   if (entry.choice != nullptr) return entry.choice->kind;
   static const char* const names[] = {"true or false", "an integer", "a number", "a text", "a list of integers", "a list of numbers", "a list"};
-  return names[entry.target.index()];
+  return names[entry.target.index()] + std::string(entry.field.or_auto ? " or auto" : "");
 }
 
 std::string range_text(const Field& field) {
@@ -203,6 +213,12 @@ std::string range_text(const Field& field) {
 }
 
 nlohmann::json entry_json(const Entry& entry) {
+  if (entry.field.or_auto && std::visit([](auto* target) {
+        using T = std::remove_pointer_t<decltype(target)>;
+        if constexpr (std::is_same_v<T, double> || std::is_same_v<T, std::int64_t>) return is_auto(*target);
+        return false;
+      }, entry.target))
+    return "auto";
   return std::visit([](auto* target) { return nlohmann::json(*target); }, entry.target);
 }
 

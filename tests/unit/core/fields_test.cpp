@@ -153,3 +153,23 @@ TEST_CASE("core: threads come from the request, Slurm, or the affinity mask") {
   CHECK(memory_limit_bytes("auto") > 0);
   CHECK_THROWS_AS(memory_limit_bytes("lots"), ds::Error);
 }
+
+TEST_CASE("core: a number that may be auto takes the word, says it again, and keeps its range for numbers") {
+  double rate = 0.5;
+  std::int64_t size = 8;
+  Entry number{"lr", {.name = "lr", .doc = "rate", .min = 0, .above_min = true, .or_auto = true}, &rate, "", nullptr, "", ""};
+  Entry integer{"n", {.name = "n", .doc = "size", .min = 1, .or_auto = true}, &size, "", nullptr, "", ""};
+  for (const Entry* entry : {&number, &integer}) {
+    CHECK(!assign(*entry, Value::scalar("auto")));
+    CHECK(entry_json(*entry) == "auto");
+    CHECK(entry_text(*entry) == "auto");
+    CHECK(assign(*entry, Value::scalar("0")));
+    CHECK(assign(*entry, Value::scalar("automatic"))->what.find("or auto, got 'automatic'") != std::string::npos);
+  }
+  CHECK(is_auto(rate));
+  CHECK(is_auto(size));
+  CHECK(!assign(number, Value::scalar("0.25")));
+  CHECK(entry_json(number) == 0.25);
+  number.field.or_auto = false;
+  CHECK(assign(number, Value::scalar("auto"))->what == "expected a number, got 'auto'");
+}
