@@ -2,7 +2,6 @@
 
 #include <ATen/ops/_fused_adamw.h>
 
-#include "base/core/error.h"
 #include "engine/optim/optimizer.h"
 
 namespace ds::optim::adamw {
@@ -11,15 +10,19 @@ using Options = catalog::optimizer::adamw::Options;
 
 class AdamW : public FusedOptimizer {
  public:
-  AdamW(std::vector<Parameter> parameters, const Options& options)
-      : FusedOptimizer(std::move(parameters), {"exp_avg", "exp_avg_sq"}, true), options_(options) {
-    if (options.betas.size() != 2) throw Error(Exit::kUsage, "optim.betas", "expected two values, got " + std::to_string(options.betas.size()));
+  AdamW(std::vector<Parameter> parameters, const Options& options) : FusedOptimizer(std::move(parameters), layout(options)), options_(options) {}
+
+  static Layout layout(const Options& options) {
+    Layout layout{{{"exp_avg"}, {"exp_avg_sq", false}}, true, state_bits(options.state_bits)};
+    if (options.amsgrad) layout.states.push_back({"max_exp_avg_sq", false});
+    return layout;
   }
 
  protected:
-  void update(Group& group, double lr, bool decay) override {
-    at::_fused_adamw_(group.values, group.gradients, group.states[0], group.states[1], {}, group.steps, lr, options_.betas[0], options_.betas[1],
-                      decay ? options_.weight_decay : 0.0, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+  void update(Group& group, double lr) override {
+    at::_fused_adamw_(group.values, group.gradients, group.states[0], group.states[1],
+                      options_.amsgrad ? at::TensorList(group.states[2]) : at::TensorList{}, group.steps, lr, options_.betas[0], options_.betas[1],
+                      group.decay ? options_.weight_decay : 0.0, options_.eps, options_.amsgrad, /*maximize=*/false);
   }
 
  private:

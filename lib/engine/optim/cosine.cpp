@@ -7,13 +7,19 @@
 
 namespace ds::optim::cosine {
 
-/// (step + 1) / warmup_steps, then final + (1 - final) (1 + cos(pi t / T)) / 2 with t steps since the warm-up, T those after it.
-double factor(const core::Options& base, std::int64_t step, std::int64_t total) {
+/// height (final + (1 - final) (1 + cos(pi t / T)) / 2), t steps into a cycle of T.
+double factor(const core::Options& base, const ScheduleContext& at, std::int64_t) {
   const auto& options = static_cast<const catalog::schedule::cosine::Options&>(base);
-  if (step < options.warmup_steps) return static_cast<double>(step + 1) / static_cast<double>(options.warmup_steps);
-  const double length = static_cast<double>(std::max<std::int64_t>(1, total - options.warmup_steps));
-  const double done = std::min(1.0, static_cast<double>(step - options.warmup_steps) / length);
-  return options.final_factor + (1 - options.final_factor) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+  double length = static_cast<double>(at.total), done = static_cast<double>(at.step), height = 1;
+  if (options.cycle_epochs > 0) {
+    length = std::max(1.0, std::round(options.cycle_epochs * static_cast<double>(at.steps_per_epoch)));
+    for (; done >= length; height *= options.cycle_decay) {
+      done -= length;
+      length *= options.cycle_mul;
+    }
+  }
+  const double fall = 0.5 * (1 + std::cos(std::numbers::pi * std::min(1.0, done / length)));
+  return height * (options.final_factor + (1 - options.final_factor) * fall);
 }
 const core::Body<ScheduleFactor> body{"schedule", "cosine", factor};
 

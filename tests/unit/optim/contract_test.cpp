@@ -40,7 +40,7 @@ T* option(const core::Choice& choice, const std::string& name) {
 }
 
 double factor(const core::Choice& schedule, std::int64_t step, std::int64_t total) {
-  return core::body<optim::ScheduleFactor>("schedule", schedule.name)(*schedule.options, step, total);
+  return optim::schedule_factor(schedule, {.step = step, .total = total, .steps_per_epoch = 10});
 }
 
 }  // namespace
@@ -56,9 +56,10 @@ TEST_CASE("optim: every optimizer finds the bottom of a bowl, in float32 and flo
       auto optimizer = optim::make_optimizer(choice, parameters);
       const double before = loss(parameters[0]);
       // From a large step to a small one: whatever the size of a step is, it comes to rest.
+      const double rate = card.name == "adagrad" ? 0.5 : 0.05;  // its own shrinks besides
       for (int i = 0; i < 300; ++i) {
         bowl(parameters);
-        optimizer->step(0.05 * (1 - i / 300.0));
+        optimizer->step(rate * (1 - i / 300.0));
       }
       for (const Parameter& parameter : parameters) {
         CHECK((parameter.value.scalar_type() == type));
@@ -145,9 +146,113 @@ TEST_CASE("optim: every schedule rises over its warm-up, is at its top when that
       for (std::int64_t step = 5; step < total; ++step) CHECK(factor(schedule, step, total) <= factor(schedule, step - 1, total) + 1e-12);
       CHECK(factor(schedule, total - 1, total) == factor(schedule, total - 1, total));
     }
-    // A warm-up longer than the run: still finite, still rising.
+    // A warm-up longer than the run: still finite, still rising; refused before the first step.
     *warmup = 100;
     CHECK(factor(schedule, 0, 10) < factor(schedule, 9, 10));
     CHECK(factor(schedule, 9, 10) <= 1);
+    try {
+      optim::check_schedule(schedule, {.total = 100, .steps_per_epoch = 10});
+      FAIL("a warm-up as long as the run was taken");
+    } catch (const Error& e) {
+      CHECK(e.where() == "schedule.warmup_steps");
+      CHECK(e.message() == "a warm-up of 100 steps, the run has 100");
+    }
+    optim::check_schedule(schedule, {.total = 101, .steps_per_epoch = 10});
+
+    // By epochs: the same.
+    *warmup = 0;
+    *option<double>(schedule, "warmup_epochs") = 0.5;
+    for (std::int64_t step = 1; step < 5; ++step) CHECK(factor(schedule, step, 50) > factor(schedule, step - 1, 50));
+    CHECK(factor(schedule, 4, 50) == doctest::Approx(1));
+    *warmup = 5;
+    CHECK_THROWS_AS(schedule.options->check(), Error);
+  }
+}
+
+namespace {
+
+std::vector<Parameter> many(at::ScalarType type) {
+  std::vector<Parameter> parameters;
+  for (const char* name : {"big", "small"}) {
+    const at::Tensor value = at::linspace(-1, 1.5, name[0] == 'b' ? 40'000 : 50, at::TensorOptions().dtype(type));
+    parameters.push_back({.name = name, .value = name[0] == 'b' ? value.reshape({10, 100, 8, 5}).contiguous(at::MemoryFormat::ChannelsLast) : value});
+    parameters.back().value.requires_grad_(true);
+  }
+  return parameters;
+}
+
+std::map<std::string, at::Tensor> cloned(const optim::Optimizer& optimizer) {
+  std::map<std::string, at::Tensor> copy;
+  for (const auto& [name, tensor] : optimizer.state()) copy[name] = tensor.clone();
+  return copy;
+}
+
+}  // namespace
+
+TEST_CASE("optim: every optimizer keeps its state in 16 or 8 bits where it offers that: small, near the full one, bit-equal after a resume") {
+  int offered = 0;
+  for (const core::Card& card : core::cards("optimizer")) {
+    const core::Choice full{"optimizer", card.name};
+    if (option<std::string>(full, "state_bits") == nullptr) continue;
+    ++offered;
+    for (const char* bits : {"16", "8"})
+      for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+        CAPTURE(card.name);
+        CAPTURE(bits);
+        const core::Choice choice{"optimizer", card.name};
+        *option<std::string>(choice, "state_bits") = bits;
+        auto parameters = many(type), wide = many(type);
+        auto optimizer = optim::make_optimizer(choice, parameters), reference = optim::make_optimizer(full, wide);
+        const double before = loss(parameters[0]);
+        for (int i = 0; i < 30; ++i) {
+          bowl(parameters), bowl(wide);
+          optimizer->step(0.01), reference->step(0.01);
+        }
+        const double way = wide[0].value.detach().sub(many(type)[0].value.detach()).abs().mean().item<double>();
+        CHECK(wide[0].value.detach().sub(parameters[0].value.detach()).abs().mean().item<double>() < 0.05 * way);
+        CHECK(wide[1].value.detach().equal(parameters[1].value.detach()));  // few elements stay as they are
+        CHECK(loss(parameters[0]) < before);
+
+        std::int64_t bytes = 0, states = 0;
+        for (const auto& [name, tensor] : optimizer->state())
+          if (name.starts_with("big/") && tensor.numel() > 1) {
+            bytes += static_cast<std::int64_t>(tensor.nbytes());
+            states += tensor.numel() == 40'000;
+          }
+        CHECK(static_cast<double>(bytes) == doctest::Approx(40'000.0 * states * (bits[0] == '8' ? 1 + 4.0 / 256 : 2)).epsilon(1e-3));
+
+        auto others = many(type);
+        {
+          const at::NoGradGuard off;
+          for (std::size_t i = 0; i < others.size(); ++i) others[i].value.copy_(parameters[i].value);
+        }
+        auto resumed = optim::make_optimizer(choice, others);
+        resumed->load(cloned(*optimizer));
+        for (int i = 0; i < 3; ++i) {
+          bowl(parameters), bowl(others);
+          optimizer->step(0.01), resumed->step(0.01);
+        }
+        CHECK(others[0].value.detach().equal(parameters[0].value.detach()));
+        CHECK_THROWS_AS(resumed->load(cloned(*reference)), Error);  // of another width
+      }
+  }
+  CHECK(offered >= 4);
+}
+
+TEST_CASE("optim: every optimizer gives a parameter its share of the rate, and leaves what it was not given") {
+  for (const core::Card& card : core::cards("optimizer")) {
+    CAPTURE(card.name);
+    const core::Choice choice{"optimizer", card.name};
+    auto scaled = two(at::kDouble), plain = two(at::kDouble);
+    scaled[0].lr_scale = 0.25;
+    const at::Tensor start = scaled[1].value.detach().clone();
+    auto one = optim::make_optimizer(choice, {scaled[0]}), other = optim::make_optimizer(choice, plain);
+    for (int i = 0; i < 3; ++i) {
+      bowl(scaled), bowl(plain);
+      one->step(0.04), other->step(0.01);
+    }
+    CHECK(scaled[0].value.detach().equal(plain[0].value.detach()));
+    CHECK(scaled[1].value.detach().equal(start));  // frozen: not given
+    for (const auto& [name, tensor] : one->state()) CHECK(name.starts_with("layer.weight/"));
   }
 }

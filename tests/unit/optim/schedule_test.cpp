@@ -2,10 +2,14 @@
 
 #include <cmath>
 #include <numbers>
+#include <stdexcept>
 
 #include "base/catalog/schedule/constant.h"
 #include "base/catalog/schedule/cosine.h"
+#include "base/catalog/schedule/multi-step.h"
 #include "base/catalog/schedule/one-cycle.h"
+#include "base/catalog/schedule/plateau.h"
+#include "base/core/error.h"
 #include "engine/optim/optimizer.h"
 
 using namespace ds;
@@ -13,7 +17,7 @@ using namespace ds;
 namespace {
 
 double factor(const core::Choice& schedule, std::int64_t step, std::int64_t total) {
-  return core::body<optim::ScheduleFactor>("schedule", schedule.name)(*schedule.options, step, total);
+  return optim::schedule_factor(schedule, {.step = step, .total = total});
 }
 
 }  // namespace
@@ -72,6 +76,54 @@ TEST_CASE("optim: every schedule stays in [0, 1] and reaches its top, whatever t
 }
 
 TEST_CASE("optim: the learning rate is the optimizer's times the schedule's factor") {
-  CHECK(optim::learning_rate({"optimizer", "adamw"}, {"schedule", "one-cycle"}, 0, 10) == doctest::Approx(0.003 * 0.04));
-  CHECK(optim::learning_rate({"optimizer", "sgd"}, {"schedule", "constant"}, 5, 10) == doctest::Approx(0.1));
+  CHECK(optim::learning_rate({"optimizer", "adamw"}, {"schedule", "one-cycle"}, {.step = 0, .total = 10}) == doctest::Approx(0.003 * 0.04));
+  CHECK(optim::learning_rate({"optimizer", "sgd"}, {"schedule", "constant"}, {.step = 5, .total = 10}) == doctest::Approx(0.1));
+}
+
+TEST_CASE("optim: a warm-up begins at its factor and comes before the schedule's own steps; milestones count from the start of the run") {
+  core::Choice schedule{"schedule", "multi-step"};
+  auto& options = static_cast<catalog::schedule::multi_step::Options&>(*schedule.options);
+  options.milestones = {3};
+  options.warmup_epochs = 1;
+  options.warmup_factor = 0.2;
+  const auto at = [&](std::int64_t step) { return optim::schedule_factor(schedule, {.step = step, .total = 40, .steps_per_epoch = 8}); };
+  CHECK(at(0) == doctest::Approx(0.2 + 0.8 / 8));
+  CHECK(at(3) == doctest::Approx(0.6));
+  CHECK(at(7) == doctest::Approx(1));
+  CHECK(at(23) == doctest::Approx(1));
+  CHECK(at(24) == doctest::Approx(0.1));
+  CHECK(optim::warmup_steps(schedule, {.steps_per_epoch = 8}) == 8);
+}
+
+TEST_CASE("optim: plateau looks at epochs that are done alone, and refuses a figure that they do not have") {
+  core::Choice schedule{"schedule", "plateau"};
+  static_cast<catalog::schedule::plateau::Options&>(*schedule.options).patience = 0;
+  nlohmann::json rows = {{{"step", 4}, {"val_loss", 1.0}}, {{"step", 8}, {"val_loss", 2.0}}, {{"step", 12}, {"val_loss", 3.0}}};
+  const auto at = [&](std::int64_t step) { return optim::schedule_factor(schedule, {.step = step, .total = 40, .steps_per_epoch = 4, .history = &rows}); };
+  CHECK(at(7) == 1);
+  CHECK(at(8) == doctest::Approx(0.1));
+  CHECK(at(12) == doctest::Approx(0.01));
+  CHECK(at(7) == 1);  // a pure function
+  rows[0].erase("val_loss");
+  CHECK_THROWS_AS(at(7), Error);
+}
+
+TEST_CASE("optim: an lr of auto becomes a number by the batch, or is refused with a hint") {
+  core::Choice sgd{"optimizer", "sgd"}, adamw{"optimizer", "adamw"}, lion{"optimizer", "lion"};
+  const auto lr = [](const core::Choice& choice) -> double& {
+    const core::Fields fields = core::walk(*choice.options);
+    for (const core::Entry& entry : fields.entries())
+      if (entry.path == "lr") return *std::get<double*>(entry.target);
+    throw std::runtime_error("no lr");
+  };
+  for (core::Choice* choice : {&sgd, &adamw, &lion}) lr(*choice) = core::kAutoNumber;
+  CHECK_THROWS_AS(optim::resolve_auto(sgd, {"schedule", "one-cycle"}, 64), Error);
+  optim::resolve_auto(sgd, {"schedule", "cosine"}, 64);
+  CHECK(lr(sgd) == doctest::Approx(0.4));
+  optim::resolve_auto(adamw, {"schedule", "one-cycle"}, 256);
+  CHECK(lr(adamw) == doctest::Approx(0.006));
+  lr(adamw) = 0.5;
+  optim::resolve_auto(adamw, {"schedule", "one-cycle"}, 256);
+  CHECK(lr(adamw) == 0.5);
+  CHECK_THROWS_AS(optim::resolve_auto(lion, {"schedule", "cosine"}, 64), Error);
 }

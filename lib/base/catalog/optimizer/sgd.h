@@ -1,17 +1,20 @@
 #pragma once
-#include "base/core/registry.h"
+#include "base/catalog/shared.h"
 
 namespace ds::catalog::optimizer::sgd {
 
 struct Options : core::Options {
   double lr = 0.1, momentum = 0.9, weight_decay = 5e-4;
-  bool nesterov = true;
+  bool nesterov = true, decoupled_decay = false;
+  std::string state_bits = "32";
 
   void fields(core::Fields& f) override {
-    f.add({.name = "lr", .doc = "learning rate that the schedule scales", .min = 0, .above_min = true, .alias = "lr"}, lr);
+    add_lr(f, lr, "0.05 * sqrt(batch), with schedule cosine");
     f.add({.name = "momentum", .doc = "share of the last update that is kept", .min = 0, .max = 1, .below_max = true, .alias = "momentum"}, momentum);
     f.add({.name = "weight_decay", .doc = "times the weight, added to the gradient", .min = 0, .alias = "weight-decay"}, weight_decay);
     f.add({.name = "nesterov", .doc = "looks ahead by the momentum (no effect without momentum)"}, nesterov);
+    f.add({.name = "decoupled_decay", .doc = "weight_decay shrinks weights by lr * weight_decay a step instead"}, decoupled_decay);
+    add_state_bits(f, state_bits);
   }
 };
 

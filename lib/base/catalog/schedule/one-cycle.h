@@ -1,14 +1,15 @@
 #pragma once
-#include "base/core/registry.h"
+#include "base/catalog/shared.h"
 
 namespace ds::catalog::schedule::one_cycle {
 
-struct Options : core::Options {
-  std::int64_t warmup_steps = 0;
+struct Options : Schedule {
   double pct_start = 0.3, div_factor = 25, final_div_factor = 1e4;
 
+  bool rises_itself() const override { return true; }
   void fields(core::Fields& f) override {
     f.add({.name = "warmup_steps", .doc = "steps of the rise; 0: pct_start says", .min = 0, .unit = "steps", .alias = "warmup-steps"}, warmup_steps);
+    f.add({.name = "warmup_epochs", .doc = "the same in epochs", .min = 0, .unit = "epochs", .alias = "warmup-epochs"}, warmup_epochs);
     f.add({.name = "pct_start", .doc = "share of all steps in which the rate rises", .min = 0, .max = 1, .below_max = true}, pct_start);
     f.add({.name = "div_factor", .doc = "the first rate is the base rate by this", .min = 1}, div_factor);
     f.add({.name = "final_div_factor", .doc = "the last rate is the first by this", .min = 1}, final_div_factor);
