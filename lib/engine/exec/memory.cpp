@@ -8,7 +8,9 @@
 #include <atomic>
 #include <cstring>
 #include <fstream>
+#include <mutex>
 #include <string>
+#include <utility>
 
 #include "base/core/error.h"
 
@@ -17,6 +19,16 @@ namespace ds::exec {
 namespace {
 
 std::atomic<std::int64_t> live{0}, peak{0}, allocations{0}, limit{0};
+
+std::atomic<bool> tracing{false};
+std::mutex trace_lock;
+std::vector<MemoryEvent> trace;
+
+void note(const void* block, std::int64_t bytes) {
+  if (!tracing.load(std::memory_order_relaxed)) return;
+  const std::scoped_lock lock(trace_lock);
+  trace.push_back({block, bytes});
+}
 
 // The size lies in front of the block: freeing needs no table, and 64 bytes keep the alignment.
 constexpr std::size_t kHeader = 64;
@@ -27,6 +39,7 @@ void free_block(void* data) {
   std::size_t bytes;
   std::memcpy(&bytes, start, sizeof bytes);
   live.fetch_sub(std::int64_t(bytes), std::memory_order_relaxed);
+  note(start, -std::int64_t(bytes));
   c10::free_cpu(start);
 }
 
@@ -55,6 +68,7 @@ class CountingAllocator final : public c10::Allocator {
     std::int64_t seen = peak.load(std::memory_order_relaxed);
     while (now > seen && !peak.compare_exchange_weak(seen, now, std::memory_order_relaxed)) {
     }
+    note(start, std::int64_t(bytes));
     void* data = static_cast<char*>(start) + kHeader;
     return {data, data, &free_block, c10::Device(c10::DeviceType::CPU)};
   }
@@ -71,7 +85,26 @@ void install_allocator() {
 
 void set_limit(std::int64_t bytes) { limit = bytes; }
 
+std::int64_t memory_limit() { return limit; }
+
 MemoryUse memory_use() { return {live.load(), peak.load(), allocations.load()}; }
+
+void start_trace() {
+  const std::scoped_lock lock(trace_lock);
+  trace.clear();
+  tracing = true;
+}
+
+std::size_t trace_length() {
+  const std::scoped_lock lock(trace_lock);
+  return trace.size();
+}
+
+std::vector<MemoryEvent> stop_trace() {
+  const std::scoped_lock lock(trace_lock);
+  tracing = false;
+  return std::exchange(trace, {});
+}
 
 void reset_peak() { peak = live.load(); }
 
