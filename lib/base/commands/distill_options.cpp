@@ -38,6 +38,7 @@ void DistillCommand::fields(core::Fields& f) {
 }
 
 void DistillCommand::check() const {
+  fit.check();
   if (input == "-" && teacher == "-") throw Error(Exit::kUsage, "--teacher", "two inputs are -, at most one can be stdin");
 }
 

@@ -23,6 +23,7 @@ struct PruneCommand : core::CommandOptions {
   FitOptions fit;
   PruneCommand();
   void fields(core::Fields& f) override;
+  void check() const override { fit.check(); }
   void check_files() const override;
 };
 

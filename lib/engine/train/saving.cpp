@@ -15,6 +15,7 @@ namespace {
 
 constexpr const char* kOptim = "optim/";
 constexpr const char* kBest = "best/";
+constexpr const char* kCallback = "callback/";  // then its place and "/"
 
 /// The columns of metrics.csv. Scripts rely on their order: new ones go to the end.
 constexpr const char* kColumns[] = {"epoch",     "step", "train_loss", "train_top1",      "val_loss",
@@ -28,7 +29,7 @@ void differences(const Json& then, const Json& now, const std::string& path, std
     const Json old = then.is_object() && then.contains(key) ? then[key] : Json();
     if (value.is_object()) {
       differences(old, value, here, found);
-    } else if (here != "train.workers" && here != "train.eval_batch_size" && old != value) {
+    } else if (!here.starts_with("watch.") && here != "train.workers" && here != "train.eval_batch_size" && old != value) {
       found.push_back(fmt::format("{} was {}, is {}", here, old.dump(), value.dump()));
     }
   }
@@ -62,9 +63,14 @@ io::Checkpoint Trainer::State::snapshot(bool with_state) const {
   if (!with_state) return copy;
 
   Json of_callbacks = Json::array();
-  for (const auto& callback : callbacks) of_callbacks.push_back(callback->state());
+  for (std::size_t i = 0; i < callbacks.size() - tracked; ++i) of_callbacks.push_back(callbacks[i]->state());
   copy.state = {{"kind", "train"},  {"at", at.to_json()}, {"best", best},           {"lr", lr}, {"callbacks", of_callbacks},
-                {"optim", fit.optim.name}, {"data", data.fingerprint}, {"run", options.run}};
+                {"optim", fit.optim.name}, {"data", data.fingerprint}, {"run", options.run}, {"part_rows", part_rows}, {"alarms", alarms}};
+  if (scaled) copy.state["loss_scale"] = {{"value", loss_scale}, {"age", scale_age}};
+  if (!ends_early.empty()) copy.state["ends_early"] = ends_early;
+  for (std::size_t i = 0; i < callbacks.size(); ++i)
+    for (const auto& [name, tensor] : callbacks[i]->tensors())
+      copy.state_tensors[fmt::format("{}{}/{}", kCallback, i, name)] = exec::to_array(tensor.contiguous());
   if (!options.reproducible) copy.state["elapsed_s"] = elapsed();
   for (const auto& [name, tensor] : optimizer->state()) copy.state_tensors[kOptim + name] = exec::to_array(tensor);
   for (const auto& [name, tensor] : best_tensors) copy.state_tensors[kBest + name] = exec::to_array(tensor);
@@ -86,11 +92,13 @@ void Trainer::State::save_best() {
 
 void Trainer::State::write_metrics() const {
   std::string text;
-  for (const char* column : kColumns) text += (text.empty() ? "" : ",") + std::string(column);
+  std::vector<std::string> columns(std::begin(kColumns), std::end(kColumns));
+  if (const std::string key = std::string("val_") + primary_metric(data); std::find(columns.begin(), columns.end(), key) == columns.end()) columns.push_back(key);
+  for (const std::string& column : columns) text += (text.empty() ? "" : ",") + column;
   text += '\n';
   for (const Json& row : history) {
     bool first = true;
-    for (const char* column : kColumns) {
+    for (const std::string& column : columns) {
       if (!first) text += ',';
       first = false;
       if (row.contains(column) && row[column].is_number()) text += row[column].dump();
@@ -113,6 +121,7 @@ void Trainer::State::resume() {
   } catch (const Json::exception& e) {
     throw Error(Exit::kInput, from, "malformed state: " + core::json_problem(e), "--resume no begins anew");
   }
+  if (!options.run_dir.empty()) write_metrics();  // without rows of epochs that come again
   core::info(fmt::format("resumed from {}: epoch {}, step {}", from, this->at.epoch + 1, this->at.step));
 }
 
@@ -126,7 +135,7 @@ void Trainer::State::restore(const io::Checkpoint& from) {
                 "give the same options (args.yaml has them), or --resume no to begin anew");
   if (from.state.at("data") != data.fingerprint) throw Error(Exit::kInput, from.path, fmt::format("the data '{}' changed since", data.spec));
   if (from.graph != graph::to_json(model.graph)) throw Error(Exit::kInput, from.path, "the state is of another model");
-  if (from.state.at("callbacks").size() != callbacks.size()) throw Error(Exit::kInput, from.path, "the state is of another kind of run");
+  if (from.state.at("callbacks").size() != callbacks.size() - tracked) throw Error(Exit::kInput, from.path, "the state is of another kind of run");
 
   for (auto& [name, tensor] : model.tensors) tensor.copy_(exec::to_tensor(from.tensors.at(name)));
   std::map<std::string, at::Tensor> of_optimizer;
@@ -135,10 +144,24 @@ void Trainer::State::restore(const io::Checkpoint& from) {
     if (name.starts_with(kBest)) best_tensors[name.substr(std::string(kBest).size())] = exec::to_tensor(array).clone();
   }
   optimizer->load(of_optimizer);
-  for (std::size_t i = 0; i < callbacks.size(); ++i) callbacks[i]->load_state(from.state.at("callbacks")[i]);
+  for (std::size_t i = 0; i < callbacks.size() - tracked; ++i) {
+    callbacks[i]->load_state(from.state.at("callbacks")[i]);
+    const std::string own = fmt::format("{}{}/", kCallback, i);
+    std::map<std::string, at::Tensor> tensors;
+    for (const auto& [name, array] : from.state_tensors)
+      if (name.starts_with(own)) tensors[name.substr(own.size())] = exec::to_tensor(array);
+    callbacks[i]->load_tensors(tensors);
+  }
   history = from.history.is_array() ? from.history : Json::array();
   best = from.state.at("best");
   lr = from.state.at("lr").get<double>();
+  part_rows = from.state.value("part_rows", part_rows);
+  alarms = from.state.value("alarms", std::int64_t{0});
+  ends_early = from.state.value("ends_early", "");
+  if (from.state.contains("loss_scale")) {
+    loss_scale = from.state["loss_scale"].at("value").get<double>();
+    scale_age = from.state["loss_scale"].at("age").get<std::int64_t>();
+  }
   elapsed_before = from.state.value("elapsed_s", 0.0);
   at = Position::from_json(from.state.at("at"));
   executor.rebind();
