@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/core/error.h"
 #include "base/io/image.h"
@@ -10,6 +11,7 @@
 namespace ds::io {
 namespace {
 
+constexpr std::int64_t kBlock = 32;  ///< bytes whose sums are made at once
 constexpr int kBits = 22;  ///< of the fixed-point weights: 32, less 8 of a pixel and 2 for sums beyond 1
 
 double weight(Filter filter, double x) {
@@ -65,8 +67,45 @@ struct Layout {
   std::int64_t lines, line, step, wide;
 };
 
-/// One axis: out[line][i][...] = sum of weights times in[line][begin + k][...].
-void apply(const Taps& taps, const std::uint8_t* in, const Layout& from, std::uint8_t* out, const Layout& to) {
+/// A grey pixel from `size` that are next to each other.
+[[gnu::always_inline]] inline void apply_near(const std::uint8_t* source, const std::int32_t* weights, std::int64_t size, std::uint8_t* target) {
+  std::int32_t sum = 1 << (kBits - 1);
+  for (std::int64_t k = 0; k < size; ++k) sum += source[k] * weights[k];
+  *target = clip(sum);
+}
+
+/// A pixel of three bytes from `size` that are next to each other: one vector of sums, whose fourth is of no account.
+[[gnu::always_inline]] inline void apply_colours(const std::uint8_t* source, const std::int32_t* weights, std::int64_t size, std::uint8_t* target) {
+  typedef std::int32_t Sums __attribute__((vector_size(16)));
+  typedef std::uint8_t Bytes __attribute__((vector_size(4)));
+  Sums sums = Sums{} + (1 << (kBits - 1));
+  Bytes bytes{};
+  for (std::int64_t k = 0; k + 1 < size; ++k) {
+    std::memcpy(&bytes, source + 3 * k, 4);
+    sums += __builtin_convertvector(bytes, Sums) * weights[k];
+  }
+  std::memcpy(&bytes, source + 3 * (size - 1), 3);  // behind the last pixel there may be nothing
+  sums += __builtin_convertvector(bytes, Sums) * weights[size - 1];
+  for (int c = 0; c < 3; ++c) target[c] = clip(sums[c]);
+}
+
+/// N bytes side by side, each from `size` bytes that are `step` apart. N is known, so that a compiler makes vectors of the sums.
+template <std::int64_t N>
+[[gnu::always_inline]] inline void apply_rows(const std::uint8_t* source, std::int64_t step, const std::int32_t* weights, std::int64_t size,
+                                              std::uint8_t* target) {
+  std::int32_t sums[N];
+  for (std::int64_t c = 0; c < N; ++c) sums[c] = 1 << (kBits - 1);
+  for (std::int64_t k = 0; k < size; ++k) {
+    const std::uint8_t* row = source + k * step;
+    const std::int32_t w = weights[k];
+    for (std::int64_t c = 0; c < N; ++c) sums[c] += row[c] * w;
+  }
+  for (std::int64_t c = 0; c < N; ++c) target[c] = clip(sums[c]);
+}
+
+/// One axis: out[line][i][...] = sum of weights times in[line][begin + k][...]. Integers alone: the same bytes whatever it is compiled for.
+__attribute__((target_clones("default", "avx2"))) void apply(const Taps& taps, const std::uint8_t* in, const Layout& from, std::uint8_t* out,
+                                                             const Layout& to) {
   const auto count = static_cast<std::int64_t>(taps.runs.size());
   for (std::int64_t line = 0; line < from.lines; ++line)
     for (std::int64_t i = 0; i < count; ++i) {
@@ -74,11 +113,19 @@ void apply(const Taps& taps, const std::uint8_t* in, const Layout& from, std::ui
       const std::int32_t* weights = taps.weights.data() + i * taps.stride;
       const std::uint8_t* source = in + line * from.line + begin * from.step;
       std::uint8_t* target = out + line * to.line + i * to.step;
-      for (std::int64_t c = 0; c < from.wide; ++c) {
-        std::int32_t sum = 1 << (kBits - 1);
-        for (std::int64_t k = 0; k < size; ++k) sum += source[k * from.step + c] * weights[k];
-        target[c] = clip(sum);
-      }
+      if (from.step == 3 && from.wide == 3)
+        apply_colours(source, weights, size, target);
+      else if (from.step == 1 && from.wide == 1)
+        apply_near(source, weights, size, target);
+      else
+        for (std::int64_t c = 0; c < from.wide;)
+          if (from.wide - c >= kBlock) {
+            apply_rows<kBlock>(source + c, from.step, weights, size, target + c);
+            c += kBlock;
+          } else {
+            apply_rows<1>(source + c, from.step, weights, size, target + c);
+            ++c;
+          }
     }
 }
 
