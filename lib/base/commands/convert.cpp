@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/commands/adapter_file.h"
 #include "base/commands/convert_formats.h"
 #include "base/commands/convert_hf.h"
 #include "base/commands/convert_looks.h"
@@ -13,6 +14,7 @@
 #include "base/commands/onnx_module.h"
 #include "base/core/digest.h"
 #include "base/core/error.h"
+#include "base/graph/adapters.h"
 #include "base/graph/graph.h"
 #include "base/io/files.h"
 
@@ -86,7 +88,11 @@ void rewrite(const ConvertCommand& options, core::Record& record) {
 
 void run(const core::CommandOptions& base, core::Record& record) {
   const auto& options = static_cast<const ConvertCommand&>(base);
-  if (options.inspect) inspect(options, record);
+  // Whatever an adapter were to become: it holds only a part of a model.
+  if (!options.output.empty() && options.inputs[0] != "-" && is_checkpoint_name(options.inputs[0]) && options.adapter.empty())
+    graph::refuse_adapter(io::load(options.inputs[0], {.tensors = false}).graph, options.inputs[0]);
+  if (!options.adapter.empty()) convert_adapter(options, record);
+  else if (options.inspect) inspect(options, record);
   else if (options.diff) diff(options, record);
   else if (options.output.empty()) verify(options, record);
   else if (is_onnx_name(options.inputs[0]) || is_onnx_name(options.output)) convert_onnx(options, record);
@@ -114,6 +120,19 @@ void tell_verified(const ConvertCommand& options, const Verified& found, core::R
     if (!(apart <= options.atol)) fail(fmt::format("{} differ by {:g}, --atol asks for at most {:g}", what, apart, options.atol));
   }
   if (!found.not_run.empty()) fail("outputs could not be compared, which --atol asks for: " + found.not_run);
+}
+
+/// What weights that come without a graph do not say.
+static void picture_fields(ConvertCommand& o, core::Fields& f) {
+  f.add({.name = "labels", .doc = "names of the classes, one a line, for weights that come without a graph", .value_name = "FILE", .path = true}, o.labels);
+  f.add({.name = "size", .doc = "side of an image, or height and width; left out: what fits the tensors", .min = 1, .max = 16384, .unit = "pixels",
+         .alias = "size"}, o.size);
+  f.add({.name = "mean", .doc = "mean of each channel of 0..1; left out: ImageNet's for 3 channels, else 0", .alias = "mean"}, o.mean);
+  f.add({.name = "std", .doc = "deviation of each channel; left out: ImageNet's for 3 channels, else 1", .min = 0, .above_min = true, .alias = "std"}, o.std);
+  f.add({.name = "resize", .doc = "length of a picture's shorter side before its middle is taken, or height and width; left out: as small as covers the size",
+         .min = 1, .max = 16384, .unit = "pixels", .alias = "resize"}, o.resize);
+  f.add({.name = "interpolation", .doc = "how pictures are resized", .choices = {"bilinear", "bicubic"}, .alias = "interpolation"},
+        o.interpolation);
 }
 
 void ConvertCommand::fields(core::Fields& f) {
@@ -156,16 +175,14 @@ void ConvertCommand::fields(core::Fields& f) {
          .alias = "run",
          .flag_only = true},
         run_both);
+  f.add({.name = "adapter",
+         .doc = "file of adapters that ds-train made for the input: what they learned is put into its weights; those that are not linear stay as layers",
+         .value_name = "FILE",
+         .flag_only = true,
+         .path = true},
+        adapter);
   f.choice("model", "architecture of weights that come without a graph; sizes that are not set are taken from the tensors", model, "arch");
-  f.add({.name = "labels", .doc = "names of the classes, one a line, for weights that come without a graph", .value_name = "FILE", .path = true}, labels);
-  f.add({.name = "size", .doc = "side of an image, or height and width; left out: what fits the tensors", .min = 1, .max = 16384, .unit = "pixels",
-         .alias = "size"}, size);
-  f.add({.name = "mean", .doc = "mean of each channel of 0..1; left out: ImageNet's for 3 channels, else 0", .alias = "mean"}, mean);
-  f.add({.name = "std", .doc = "deviation of each channel; left out: ImageNet's for 3 channels, else 1", .min = 0, .above_min = true, .alias = "std"}, std);
-  f.add({.name = "resize", .doc = "length of a picture's shorter side before its middle is taken, or height and width; left out: as small as covers the size",
-         .min = 1, .max = 16384, .unit = "pixels", .alias = "resize"}, resize);
-  f.add({.name = "interpolation", .doc = "how pictures are resized", .choices = {"bilinear", "bicubic"}, .alias = "interpolation"},
-        interpolation);
+  picture_fields(*this, f);
   f.add({.name = "shard_size", .doc = "folders: the most bytes of a file of weights; more go to several", .alias = "shard-size", .value_name = "BYTES"},
         shard_size);
   f.add({.name = "atol",
@@ -195,6 +212,9 @@ void ConvertCommand::check() const {
     fail(output, fmt::format("unknown format '{}', expected a name that ends in .h5, .onnx, / for a folder, .yaml for the graph, or one of {}",
                              std::filesystem::path(output).extension().string(), io::tensor_extensions()));
   if (inputs.empty()) return;  // --print-config needs none
+  if (!adapter.empty() && (output.empty() || !convert::is_checkpoint_name(inputs[0]) || !convert::is_checkpoint_name(output)))
+    fail("--adapter", "is merged into a checkpoint, as another checkpoint", "name it with -o merged.h5, and convert that");
+  if (!adapter.empty() && (drop_history || drop_state)) fail("--drop-history, --drop-state", "have no effect with --adapter");
   if (!output.empty()) check_folders(*this, convert::is_checkpoint_name(inputs[0]), convert::is_checkpoint_name(output));
   if (!output.empty() && convert::is_tensor_name(inputs[0]) && convert::is_graph_name(output))
     fail(output, "a graph of weights", "convert them to a checkpoint first");

@@ -17,6 +17,7 @@ struct ConvertCommand : core::CommandOptions {
   bool own_graph = true;       ///< ONNX: the graph that travels along is believed
   bool external_data = false;  ///< ONNX: tensors beside the model, however small
   bool run_both = true;        ///< ONNX: afterwards both sides are run on the same inputs
+  std::string adapter;         ///< of the input, merged into it
   core::Choice model{"architecture", "", "arch", true};  ///< of weights that come without a graph
   std::string labels;                                    ///< file, one a line
   std::vector<std::int64_t> size;                        ///< {side} or {height, width}; {} = what fits the tensors

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/commands/adapter_file.h"
 #include "base/core/error.h"
 #include "base/io/checkpoint.h"
 
@@ -12,6 +13,7 @@ void PredictCommand::fields(core::Fields& f) {
          .required = true, .path = true}, model);
   f.add({.name = "inputs", .doc = "pictures, JPEG or PNG; for a model of texts or tables files with one a line; - for stdin",
          .value_name = "INPUT", .flag_only = true, .positional = true, .required = true, .path = true}, inputs);
+  f.add({.name = "adapter", .doc = "file of adapters that ds-train made for the model", .alias = "adapter", .value_name = "FILE", .path = true}, adapter);
   f.add({.name = "output", .doc = "file for the lines, written when all are there; - is stdout, line by line", .letter = 'o', .value_name = "FILE",
          .flag_only = true, .path = true}, output);
   f.add({.name = "batch_size", .doc = "most inputs a batch; one that waits for stdin is predicted as it is", .min = 1, .max = 65536,
@@ -34,6 +36,7 @@ void PredictCommand::check_files() const {
     io::check_output(output, read, common.force);
   }
   io::check_input(model);
+  check_adapter(adapter);
 }
 
 }  // namespace ds::commands

@@ -5,7 +5,7 @@
 namespace ds::commands {
 
 struct PredictCommand : core::CommandOptions {
-  std::string model, output = "-";
+  std::string model, adapter, output = "-";
   std::vector<std::string> inputs;  ///< pictures, or files with a text or a row a line; one may be "-": stdin
   std::int64_t batch_size = 32, top = 5;
   bool raw = false, jsonl = false;

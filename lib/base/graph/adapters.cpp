@@ -35,10 +35,16 @@ bool is_norm(const std::string& op) { return op.ends_with("_norm") || op == "bat
 }  // namespace adapters
 
 void AdapterOptions::fields(core::Fields& f) {
-  f.add({.name = "targets", .doc = "layers that get one, by name with * and ?; none given: all that the kind is made for", .value_name = "PATTERN"}, targets);
-  f.add({.name = "last", .doc = "only the last so many of these layers, so that nothing goes back through the ones before; 0: all", .min = 0, .max = 1e6},
+  f.add({.name = "targets", .doc = "layers that get one, by name with * and ?; none given: all that the kind is made for", .value_name = "PATTERN"},
+        targets);
+  f.add({.name = "last",
+         .doc = "only the last so many of these layers, so that nothing goes back through the ones before; 0: all",
+         .min = 0,
+         .max = 1e6},
         last);
-  f.add({.name = "head", .doc = "whether the last layer is trained too; auto: where it tells classes, and is small or new", .choices = {"auto", "yes", "no"}},
+  f.add({.name = "head",
+         .doc = "whether the last layer is trained too; auto: where it tells classes, and is small or new",
+         .choices = {"auto", "yes", "no"}},
         head);
   f.add({.name = "norms", .doc = "norms are trained too; else they stay, statistics and all"}, norms);
 }
@@ -54,7 +60,8 @@ AdapterPlace::AdapterPlace(Graph& graph, std::string base, bool from_output) : g
 const Node& AdapterPlace::base() const { return *graph_.find_node(site_.base); }
 
 void AdapterPlace::insert(Node node, bool bias, bool zero) {
-  if (graph_.find_node(node.name)) throw Error(Exit::kUsage, "adapter", fmt::format("the net has a node '{}' already", node.name), "merge its adapters first");
+  if (graph_.find_node(node.name))
+    throw Error(Exit::kUsage, "adapter", fmt::format("the net has a node '{}' already", node.name), "merge its adapters first");
   const std::map<std::string, ValueType> types = infer_types(graph_);
   std::vector<ValueType> inputs;
   for (const std::string& value : node.inputs) inputs.push_back(types.at(value));
@@ -100,7 +107,8 @@ AdapterSite AdapterPlace::close(const std::string& name) {
 
 std::string head_of(const Graph& graph) {
   if (graph.outputs.empty()) return "";
-  static const std::set<std::string> kThrough = {"flatten", "reshape", "global_avg_pool", "adaptive_avg_pool2d", "mean", "dropout", "identity", "softmax", "scale"};
+  static const std::set<std::string> kThrough = {"flatten", "reshape", "global_avg_pool", "adaptive_avg_pool2d", "mean", "dropout", "identity",
+                                                 "softmax", "scale"};
   const Node* node = graph.producer(graph.outputs[0].value);
   while (node && kThrough.count(node->op) && node->inputs.size() == 1) node = graph.producer(node->inputs[0]);
   return node && (node->op == "linear" || node->op == "conv2d") ? node->name : "";
@@ -117,15 +125,19 @@ std::vector<std::string> adapter_targets(const Graph& graph, const AdapterOption
     for (const std::string& pattern : options.targets)
       if (fnmatch(pattern.c_str(), node.name.c_str(), 0) == 0) wanted = true, used.insert(pattern);
     if (!wanted) continue;
-    if (adapters::owns_weights(graph, node)) found.push_back(node.name);
+    if (adapters::owns_weights(graph, node))
+      found.push_back(node.name);
     else if (!options.targets.empty())
-      throw Error(Exit::kUsage, "adapter.targets", fmt::format("layer '{}' shares its weights with others", node.name), "name layers with weights of their own");
+      throw Error(Exit::kUsage, "adapter.targets", fmt::format("layer '{}' shares its weights with others", node.name),
+                  "name layers with weights of their own");
   }
   for (const std::string& pattern : options.targets)
     if (!used.count(pattern))
       throw Error(Exit::kUsage, "adapter.targets", fmt::format("no layer that {} fits is named '{}'", kind, pattern),
                   fmt::format("ds-convert -o net.yaml shows the layers; {} is for {}", kind, fmt::format("{}", ops[0])));
-  if (found.empty()) throw Error(Exit::kUsage, "adapter.name", fmt::format("the net has no layer that {} is made for", kind), "another kind, or name layers with adapter.targets");
+  if (found.empty())
+    throw Error(Exit::kUsage, "adapter.name", fmt::format("the net has no layer that {} is made for", kind),
+                "another kind, or name layers with adapter.targets");
   if (options.last > 0 && static_cast<std::int64_t>(found.size()) > options.last) found.erase(found.begin(), found.end() - options.last);
   return found;
 }
@@ -187,7 +199,8 @@ std::set<std::string> frozen_prefix(const Graph& graph, const std::set<std::stri
   std::set<std::string> frozen, known;
   for (const Input& input : graph.inputs) known.insert(input.name);
   for (const Node& node : graph.nodes) {
-    bool still = std::all_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& value) { return known.count(adapters::node_of(value)) != 0; });
+    bool still =
+        std::all_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& value) { return known.count(adapters::node_of(value)) != 0; });
     for (const auto& [name, slot] : node.slots) still = still && !trained.count(slot.tensor);
     if (still) frozen.insert(node.name), known.insert(node.name);
   }

@@ -87,8 +87,10 @@ bool meets(const Graph& graph, const Node& conv, const Json& site) {
 
 void put(io::Array& array, const std::vector<double>& values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (array.dtype == DType::kF64) array.as<double>()[i] = values[i];
-    else array.as<float>()[i] = static_cast<float>(values[i]);
+    if (array.dtype == DType::kF64)
+      array.as<double>()[i] = values[i];
+    else
+      array.as<float>()[i] = static_cast<float>(values[i]);
   }
 }
 
@@ -159,8 +161,10 @@ std::vector<std::string> merge_adapters(Graph& graph, std::map<std::string, io::
     merged.push_back(base->name);
     replace_value(graph, add, base->name);
   }
-  if (left.empty()) graph.meta.erase("adapter");
-  else graph.meta["adapter"]["sites"] = left;
+  if (left.empty())
+    graph.meta.erase("adapter");
+  else
+    graph.meta["adapter"]["sites"] = left;
   for (const std::string& name : remove_dead(graph)) tensors.erase(name);
   verify(graph, "with merged adapters");
   return merged;

@@ -310,7 +310,7 @@ void predict_to_file(Predictor& predictor, const PredictCommand& options) {
 
 void run(const core::CommandOptions& base, core::Record& record) {
   const auto& o = static_cast<const PredictCommand&>(base);
-  Opened opened = open_model("model", o.model, record);
+  Opened opened = open_model("model", o.model, record, o.adapter);
   Predictor predictor(opened, o);
   record["metrics"] = figures(opened.model.graph);
   if (o.common.dry_run) {

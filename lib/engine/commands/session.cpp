@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/commands/adapter_file.h"
 #include "base/core/error.h"
 #include "base/core/host.h"
 #include "base/core/log.h"
@@ -37,11 +38,12 @@ void check_config(const io::Checkpoint& checkpoint) {
 
 }  // namespace
 
-Opened open_model(const std::string& name, const std::string& given, core::Record& record) {
+Opened open_model(const std::string& name, const std::string& given, core::Record& record, const std::string& adapter) {
   Opened opened;
   opened.given = given;
   opened.checkpoint = io::load_input(given);
   record.input(name, opened.checkpoint.path, opened.checkpoint.digest);
+  if (!adapter.empty()) opened.checkpoint = with_adapter(opened.checkpoint, adapter, false, record);
   check_config(opened.checkpoint);
   opened.model = exec::model_from(opened.checkpoint);
   const auto& inputs = opened.model.graph.inputs;
@@ -114,6 +116,7 @@ std::string beginning(const std::string& text) {
 }
 
 Json evaluation_document(const train::Evaluation& evaluation, const data::Split& part, const std::string& split) {
+  if (evaluation.classes == 0) return nullptr;
   Json document = {{"split", split}, {"n", evaluation.n}, {"top1", evaluation.top1}, {"wrong", Json::array()}};
   if (!evaluation.confusion.empty()) document["confusion"] = evaluation.confusion;
   std::vector<std::size_t> wrong;
@@ -154,7 +157,7 @@ Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& p
   if (document) *document = nullptr;
   if (part.size() == 0) return Json::object();
   exec::Executor executor(model);
-  const train::Evaluation evaluation = train::evaluate(executor, part, preprocessing, data.num_classes, batch_size, stoppable);
+  const train::Evaluation evaluation = train::evaluate(executor, part, preprocessing, data.num_classes, batch_size, stoppable, /*detailed=*/document != nullptr);
   if (document) *document = evaluation_document(evaluation, part, split);
   return evaluation.metrics(split);
 }
@@ -228,8 +231,9 @@ Json provenance_step(const core::CommonOptions& common, const std::vector<const 
 }
 
 void save_model(io::Checkpoint& checkpoint, exec::Model& model, const std::string& output, const core::CommonOptions& common, Json step,
-                core::Record& record) {
+                core::Record& record, const io::Checkpoint* base) {
   exec::store(model, checkpoint);
+  if (base) to_adapter(checkpoint, *base);
   checkpoint.state = nullptr;
   checkpoint.state_tensors.clear();
   step["metrics"].update(figures(model.graph));
@@ -238,7 +242,7 @@ void save_model(io::Checkpoint& checkpoint, exec::Model& model, const std::strin
   record["metrics"] = step["metrics"];
   io::add_provenance(checkpoint, std::move(step), common.reproducible);
   io::save(checkpoint, output, {.overwrite = common.force, .reproducible = common.reproducible});
-  record.output("model", checkpoint.path, checkpoint.digest);
+  record.output(base ? "adapter" : "model", checkpoint.path, checkpoint.digest);
 }
 
 void drop_partial(const std::string& output) {

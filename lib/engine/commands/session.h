@@ -20,8 +20,8 @@ struct Opened {
   std::string given;
 };
 
-/// Loads, verifies and notes the input in the record as `name`.
-Opened open_model(const std::string& name, const std::string& given, core::Record& record);
+/// Loads, verifies and notes the input in the record as `name`; with the file of adapters beside it where one is given.
+Opened open_model(const std::string& name, const std::string& given, core::Record& record, const std::string& adapter = "");
 
 /// The data set `spec`, or where it is empty the one that the checkpoint was trained on; checked against the model.
 /// Throws ds::Error(kUsage) where neither says one. A model that gives embeddings fits data that its inputs fit, where `embeddings`; else it is refused.
@@ -32,7 +32,8 @@ std::vector<std::string> augmentation(const io::Checkpoint& checkpoint, const st
 /// {"parameters", "macs", "tensor_bytes"} of a model, for one sample.
 Json figures(const graph::Graph& graph);
 
-/// Accuracy on a split, by name, as metrics "<split>_top1" ...; {} where the split is empty. int8 models run their int8 kernels.
+/// Figures of a split, by name, as metrics "<split>_top1" ... (with a `document` all that train::evaluate knows); {} where
+/// the split is empty. int8 models run their int8 kernels.
 /// `document`, where given, becomes what the checkpoint keeps of it (Checkpoint::evaluation), null for an empty split. `stoppable`: throws
 /// ds::Error(kInterrupted) as soon as a stop is requested, for where nothing is lost by it.
 Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& preprocessing, const std::string& split, std::int64_t batch_size = 250,
@@ -54,9 +55,9 @@ double quick_latency(exec::Model& model, const Json& preprocessing);
 Json provenance_step(const core::CommonOptions& common, const std::vector<const io::Checkpoint*>& parents, const data::Dataset* data, const Json& metrics);
 
 /// Puts the model in the checkpoint, appends the step, with its latency unless --reproducible, and writes it; notes output, metrics and
-/// figures in the record.
+/// figures in the record. `base`: the model has adapters beside it, and their file alone is written (base/commands/adapter_file.h).
 void save_model(io::Checkpoint& checkpoint, exec::Model& model, const std::string& output, const core::CommonOptions& common, Json step,
-                core::Record& record);
+                core::Record& record, const io::Checkpoint* base = nullptr);
 
 /// Removes `<output>.partial`, the state of a run that is done: only when its output is safe on disk.
 void drop_partial(const std::string& output);

@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 
 #include "base/core/error.h"
+#include "base/graph/adapters.h"
 #include "engine/exec/init.h"
 
 namespace ds::exec {
@@ -101,6 +102,7 @@ Model Model::clone() const {
 
 Model model_from(const io::Checkpoint& checkpoint) {
   Model model;
+  graph::refuse_adapter(checkpoint.graph, checkpoint.path);
   model.graph = graph::from_json(checkpoint.graph, checkpoint.path);
   graph::verify(model.graph, checkpoint.path);
   for (const auto& spec : model.graph.tensors) {

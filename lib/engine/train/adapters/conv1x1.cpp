@@ -32,7 +32,8 @@ std::vector<graph::AdapterSite> insert(graph::Graph& graph, const core::Options&
     graph::AdapterPlace place(graph, name, series);
     const graph::Json attrs = graph::full_attributes(place.base());
     if (!series && !centred(place.base()))
-      throw Error(Exit::kUsage, "adapter.placement", "'" + name + "' has no middle at its stride: nothing fits beside it", "adapter.placement series");
+      throw Error(Exit::kUsage, "adapter.placement", "'" + name + "' has no middle at its stride: nothing fits beside it",
+                  "adapter.placement series");
     const std::int64_t out = attrs.at("out_channels").get<std::int64_t>();
     const graph::Json stride = series ? graph::Json{1, 1} : attrs.at("stride"), one = {1, 1};
     if (options.rank > 0) place.chain("conv2d", "adapter_down", pointwise(options.rank, stride), false);
