@@ -21,6 +21,10 @@ void check_folders(const ConvertCommand& options, bool from_checkpoint, bool to_
 /// the checkpoint that it was. Throws ds::Error or ds::ErrorList(kInput) for what does not fit, all of it at once.
 void convert_from_folder(const ConvertCommand& options, core::Record& record);
 
+/// The checkpoint of such a folder, with no step of ours in its provenance; files, and what was left out, are noted in the record. `step`, where given,
+/// is the step to come: it gets the digests of files and parents.
+io::Checkpoint read_folder(const std::string& folder, core::Record& record, io::Json* step);
+
 /// Writes a folder that from_pretrained loads, with the documents of the checkpoint in ds.json. A net that no class of transformers or timm is (pruned,
 /// quantized, an architecture of its own) is written too: its config.json says so, and this program alone loads it. record["loads_with"].
 void convert_to_folder(const ConvertCommand& options, core::Record& record);

@@ -282,16 +282,13 @@ void check_folders(const ConvertCommand& options, bool from_checkpoint, bool to_
   if (!bytes || *bytes < 1) fail("--shard-size", fmt::format("'{}' is no number of bytes", options.shard_size), "such as 5GB");
 }
 
-void convert_from_folder(const ConvertCommand& options, core::Record& record) {
-  const std::string& input = options.inputs[0];
-  io::check_output(options.output, {}, options.common.force);
-  const hf_read::Source source = hf_read::open(input);
+io::Checkpoint read_folder(const std::string& folder, core::Record& record, io::Json* step) {
+  const hf_read::Source source = hf_read::open(folder);
   io::TensorFile own{{}, hf_read::own_texts(source, record)};
   io::FolderWeights weights = io::read_folder_weights(source.folder);
-  io::Json step = {{"parents", io::Json::array()}, {"weights", io::Json::array()}};
   for (const io::WeightFile& file : weights.files) {
     record.input("weights", io::absolute(source.folder + "/" + file.name), file.sha256);
-    step["weights"].push_back({{"file", file.name}, {"sha256", file.sha256}});
+    if (step) (*step)["weights"].push_back({{"file", file.name}, {"sha256", file.sha256}});
   }
   io::Checkpoint checkpoint;
   if (is_own(own)) {
@@ -300,13 +297,20 @@ void convert_from_folder(const ConvertCommand& options, core::Record& record) {
     checkpoint = from_own(own, source.root + "/ds.json", same);
     check_finite(checkpoint.tensors, source.root);
     record["same_model"] = same;  // false: a file was changed since it was written
-    if (same) step["parents"].push_back(own.metadata.at("ds.digest"));
+    if (same && step) (*step)["parents"].push_back(own.metadata.at("ds.digest"));
   } else {
     clean_tensors(weights.tensors, record);
     checkpoint = source.config.contains("architecture") ? hf_read::from_timm(source, std::move(weights.tensors), record)
                                                         : hf_read::from_transformers(source, std::move(weights.tensors), record);
   }
   record["preprocessing"] = checkpoint.preprocessing;
+  return checkpoint;
+}
+
+void convert_from_folder(const ConvertCommand& options, core::Record& record) {
+  io::check_output(options.output, {}, options.common.force);
+  io::Json step = {{"parents", io::Json::array()}, {"weights", io::Json::array()}};
+  io::Checkpoint checkpoint = read_folder(options.inputs[0], record, &step);
   if (!options.common.dry_run) write_checkpoint(options, checkpoint, std::move(step), record);
 }
 
