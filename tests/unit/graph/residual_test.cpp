@@ -72,6 +72,7 @@ TEST_CASE("drop path, spatial dropout: a net without a place for them is refused
   graph::Value x = b.input("x", io::DType::kF32, {graph::Dim::symbol("N"), 4});
   b.output("y", b.linear("fc", x, 2));
   graph::Graph g = b.finish();
-  CHECK_THROWS_WITH_AS(graph::set_drop_path(g, 0.1), "regularize.drop_path: the model has no residual blocks; leave it out, or train a model that has some", Error);
+  CHECK_THROWS_WITH_AS(graph::set_drop_path(g, 0.1),
+                       "regularize.drop_path: the model has no residual blocks; leave it out, or train a model that has some", Error);
   CHECK_THROWS_AS(graph::set_spatial_dropout(g, 0.1), Error);
 }
