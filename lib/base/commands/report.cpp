@@ -10,7 +10,9 @@
 #include "base/io/checkpoint.h"
 #include "base/io/checkpoint_format.h"
 #include "base/io/checkpoint_image.h"
+#include "base/io/endpoint.h"
 #include "base/io/files.h"
+#include "base/report/dashboard.h"
 #include "base/report/page.h"
 
 namespace ds::commands {
@@ -77,6 +79,26 @@ void write(const ReportCommand& options, const std::string& page, core::Record& 
   record.output("report", options.output, io::sha256(page.data(), page.size()));
 }
 
+/// The metrics that a run tells while it goes on, and the dashboard that shows them.
+void run_dashboard(const core::CommandOptions& base, core::Record& record) {
+  const auto& options = static_cast<const ReportCommand&>(base);
+  if (options.dashboard != "-") io::check_output(options.dashboard, {}, options.common.force);
+  const report::Table table = report::watched_table();
+  if (options.common.format == "table") record.text = table.text();
+  if (options.common.format == "md") record.text = table.markdown();
+  if (options.common.format == "csv") record.text = table.csv();
+  record["metrics"] = report::Json::array();
+  for (const report::Watched& m : report::watched()) record["metrics"].push_back(m.name);
+  if (options.common.dry_run) return;
+  const std::string text = report::dashboard().dump(2) + '\n';
+  const auto put = [&](io::Sink& sink) { sink.write(text.data(), text.size()); };
+  if (options.dashboard == "-")
+    io::write_stdout(put);
+  else
+    io::replace_file(options.dashboard, options.common.force, put);
+  record.output("dashboard", options.dashboard, io::sha256(text.data(), text.size()));
+}
+
 void run(const core::CommandOptions& base, core::Record& record) {
   const auto& options = static_cast<const ReportCommand&>(base);
   if (!options.output.empty()) io::check_output(options.output, options.inputs, options.common.force);
@@ -95,6 +117,7 @@ void run(const core::CommandOptions& base, core::Record& record) {
 }
 
 const core::BaseCommand command{"report", run};
+const core::BaseCommand dashboard_command{"dashboard", run_dashboard};
 
 }  // namespace reporting
 
@@ -104,7 +127,6 @@ void ReportCommand::fields(core::Fields& f) {
          .value_name = "FILE",
          .flag_only = true,
          .positional = true,
-         .required = true,
          .path = true},
         inputs);
   f.add({.name = "output",
@@ -115,10 +137,28 @@ void ReportCommand::fields(core::Fields& f) {
          .path = true},
         output);
   f.add({.name = "title", .doc = "heading of the page; default: the architecture and the data", .alias = "title", .value_name = "TEXT"}, title);
+  f.add({.name = "dashboard",
+         .doc = "write the dashboard of the metrics of runs, for Grafana, to this file, or -; --format table shows the metrics",
+         .value_name = "FILE",
+         .flag_only = true,
+         .path = true},
+        dashboard);
+  f.add({.name = "replay-mlflow",
+         .doc = "send what a tracking server of MLflow missed, from the mlflow.jsonl that a warning of ds-train named",
+         .value_name = "FILE",
+         .flag_only = true,
+         .path = true},
+        replay_mlflow);
+  f.add({.name = "mlflow", .doc = "server for --replay-mlflow; default: the one that the file names", .value_name = "URL", .flag_only = true}, mlflow);
   common.fields(f);
 }
 
 void ReportCommand::check() const {
+  const int jobs = !inputs.empty() + !dashboard.empty() + !replay_mlflow.empty();
+  if (jobs == 0) throw Error(Exit::kUsage, "FILE", "is required: a checkpoint or a record");
+  if (jobs > 1) throw Error(Exit::kUsage, "FILE", "a report, --dashboard and --replay-mlflow are three jobs", "give one of them");
+  if (!mlflow.empty() && replay_mlflow.empty()) throw Error(Exit::kUsage, "--mlflow", "goes with --replay-mlflow");
+  if (!mlflow.empty()) io::check_endpoint(mlflow, "--mlflow");
   if (std::count(inputs.begin(), inputs.end(), "-") > 1) throw Error(Exit::kUsage, "FILE", "two inputs are -, at most one can be stdin");
 }
 
