@@ -1,132 +1,142 @@
 #!/usr/bin/env python3
-"""Training the default net, against PyTorch: seconds a step, and whole runs including the start of the process.
+"""Training against PyTorch, eager and compiled: seconds a step, peak memory, and whole runs to a fixed accuracy including the start of the process.
 
-usage: scripts/bench/train.py [--epochs N] [--rounds N] [--threads N] [--model cnn]
+usage: scripts/bench/train.py [--nets cnn,...] [--precision float32,bf16] [--peers eager,compile] [--rounds N] [--epochs N] [--threads N] [--quick]
 
-Needs a Python with torch (the peer) and numpy, a build in build/ (or DS_BIN), and the data of scripts/setup.sh. The peer has its best
-settings: channels-last, fused AdamW, set_to_none, batches gathered from tensors that are in memory (DataLoader with a batch sampler and
-no workers: with workers it is slower on data this small). Both read the same files, run the same net with the same batch size and number
-of epochs, without augmentation, and validate after each epoch. A step is taken from the quickest epoch of a run, on both sides. Runs
-alternate; ratios are of medians, below 1 = ds is faster.
+Needs a Python with torch 2.11, torchvision, timm, transformers, numpy and safetensors (the peers; torch.compile also wants g++), a build in build/ (or
+DS_BIN), and the data of scripts/setup.sh. Nets: mlp and cnn on mnist5k, resnet18 and vit-tiny (patches of 4) on 32x32 images, bert6 (6 layers, 384
+features) on 128 tokens. Both sides begin with the same weights (ds-train --epochs 0, ds-convert) and take the same steps on data of the same size that
+is in memory. The peer has its best settings: channels-last, fused AdamW, set_to_none, batches gathered from tensors, bf16 by autocast.
+
+The machine should be idle: where threads of PyTorch wait for a core that another program has, its barriers spin. --threads 1 is fairer there.
+
+A step is that of the quickest epoch of a run, on both sides, which leaves out start-up and compilation. Memory is the process's peak less that of its
+libraries, which a step of a net of one unit loads, on both sides. Runs alternate; a ratio is the
+median of those of the rounds, below 1 = ds is better. `to 97 %` is the time from the start of a process until cnn has validated at that on mnist5k.
 """
 import argparse
 import json
 import os
 import statistics
-import struct
 import subprocess
 import sys
+import tempfile
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from train_nets import NETS, data_spec
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BIN = os.environ.get("DS_BIN", os.path.join(HERE, "..", "..", "build", "bin"))
-HOME = os.environ.get("DS_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ds")
 
 
-def peer(epochs, threads):
-    """The same job in PyTorch eager; prints {"step_s", "val_top1"} as JSON."""
-    import numpy as np
-    import torch
-    from torch import nn
-    from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
-
-    torch.set_num_threads(threads)
-    torch.manual_seed(42)
-
-    def idx(name):
-        raw = open(os.path.join(HOME, "data", "mnist5k", name), "rb").read()
-        rank = raw[3]
-        dims = struct.unpack(">" + "I" * rank, raw[4:4 + 4 * rank])
-        return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=4 + 4 * rank).reshape(dims).copy())
-
-    def split(name):
-        x = idx(f"{name}-images-idx3-ubyte").float().div(255).sub(0.1312).div(0.3085).unsqueeze(1)
-        return TensorDataset(x.contiguous(memory_format=torch.channels_last), idx(f"{name}-labels-idx1-ubyte").long())
-
-    def block(i, o):
-        return [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True)]
-
-    w = 32
-    model = nn.Sequential(*block(1, w), nn.MaxPool2d(2), *block(w, w), *block(w, 2 * w), nn.MaxPool2d(2), *block(2 * w, 2 * w),
-                          *block(2 * w, 2 * w), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(2 * w, 10))
-    model = model.to(memory_format=torch.channels_last)
-    train, val = split("train"), split("val")
-
-    class Gather:
-        """Batches by index: DataLoader's default collation of single samples costs more than the net."""
-        def __init__(self, data):
-            self.x, self.y = data.tensors
-        def __len__(self):
-            return len(self.y)
-        def __getitem__(self, index):
-            return self.x[index].contiguous(memory_format=torch.channels_last), self.y[index]
-
-    loader = DataLoader(Gather(train), sampler=BatchSampler(RandomSampler(train), 64, False), batch_size=None)
-    check = DataLoader(Gather(val), sampler=BatchSampler(SequentialSampler(val), 250, False), batch_size=None)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.003, weight_decay=0.01, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.003, total_steps=epochs * len(loader))
-    loss_of = nn.CrossEntropyLoss(label_smoothing=0.05)
-    seconds = []
-    for _ in range(epochs):
-        model.train()
-        begin = time.perf_counter()
-        total = 0.0
-        for x, y in loader:
-            optimizer.zero_grad(set_to_none=True)
-            loss = loss_of(model(x), y)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            total += loss.item()
-        seconds.append((time.perf_counter() - begin) / len(loader))
-        model.eval()
-        with torch.inference_mode():
-            right = sum((model(x).argmax(1) == y).sum().item() for x, y in check)
-    print(json.dumps({"step_s": min(seconds), "val_top1": right / len(val), "parameters": sum(p.numel() for p in model.parameters())}))
-
-
-def ours(epochs, threads):
+def watch(command):
+    """Runs a command and reads its events as they come: (seconds since its start, event) of each, its stdout, its peak of resident memory in bytes, and
+    how long it ran."""
     begin = time.perf_counter()
-    run = subprocess.run([os.path.join(BIN, "ds-train"), "--model", "cnn", "--data", "mnist5k", "--epochs", str(epochs), "--threads", str(threads), "--format", "json",
-                          "--progress", "jsonl"], capture_output=True, text=True)
-    wall = time.perf_counter() - begin
-    if run.returncode:
-        sys.exit(run.stderr)
-    record = json.loads(run.stdout)
-    epochs_seen = [event for event in map(json.loads, run.stderr.splitlines()) if event["event"] == "epoch"]
-    return {"wall_s": wall, "step_s": 64 / max(event["samples_per_sec"] for event in epochs_seen), "val_top1": record["metrics"]["val_top1"],
-            "parameters": record["metrics"]["parameters"], "isa": record["isa"]}
+    with tempfile.TemporaryFile("w+") as out:
+        run = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True)
+        events, said = [], []
+        for line in run.stderr:
+            said.append(line)
+            if line.startswith("{"):
+                events.append((time.perf_counter() - begin, json.loads(line)))
+        _, status, usage = os.wait4(run.pid, 0)
+        run.returncode = status
+        if status:
+            sys.exit(f"{' '.join(map(str, command))}\n{''.join(said)}")
+        out.seek(0)
+        return events, out.read(), usage.ru_maxrss * 1024, time.perf_counter() - begin
 
 
-def theirs(epochs, threads):
-    begin = time.perf_counter()
-    run = subprocess.run([sys.executable, os.path.abspath(__file__), "--peer", "--epochs", str(epochs), "--threads", str(threads)], capture_output=True, text=True)
-    wall = time.perf_counter() - begin
-    if run.returncode:
-        sys.exit(run.stderr)
-    return {"wall_s": wall, **json.loads(run.stdout)}
+def tool(name, *arguments):
+    return [os.path.join(BIN, name), *map(str, arguments)]
+
+
+def ours(net, args, epochs, precision):
+    loop = ["--data", data_spec(net), "-b", NETS[net]["batch"], "--epochs", epochs, "--amp", "bf16" if precision == "bf16" else "off"]
+    events, out, peak, wall = watch(tool("ds-train", *NETS[net]["model"], *loop, "--threads", args.threads, "--format", "json", "--progress", "jsonl"))
+    record, rows = json.loads(out), [(at, row) for at, row in events if row["event"] == "epoch"]
+    return {"step_s": NETS[net]["batch"] / max(row["samples_per_sec"] for _, row in rows), "memory": peak - args.libraries, "wall_s": wall, "rows": rows, "isa": record["isa"],
+            "parameters": record["metrics"]["parameters"]}
+
+
+def theirs(net, args, epochs, precision, mode, weights):
+    job = {"net": net, "weights": weights, "epochs": epochs, "batch": NETS[net]["batch"], "threads": args.threads, "mode": mode, "precision": precision}
+    # Its lines go to stderr, as our events do, so that both are read alike.
+    command = ["/bin/sh", "-c", 'exec "$0" "$@" 1>&2', sys.executable, os.path.join(HERE, "train_nets.py"), json.dumps(job)]
+    events, _, _, wall = watch(command)
+    return {**events[-1][1], "wall_s": wall, "rows": events[:-1]}
+
+
+def libraries_of_ds(args):
+    return watch(tool("ds-train", "--model", "mlp", "--model.hidden", 1, "--data", "synthetic:shape=1x1x1,train=1,val=0,test=0", "--epochs", 1, "-b", 1,
+                      "--threads", args.threads))[2]
+
+
+def first_weights(net, folder):
+    checkpoint, weights = os.path.join(folder, f"{net}.h5"), os.path.join(folder, f"{net}.safetensors")
+    subprocess.run(tool("ds-train", *NETS[net]["model"], "--data", data_spec(net), "--epochs", 0, "-o", checkpoint, "-q"), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(tool("ds-convert", checkpoint, "-o", weights, "-q"), check=True, stdout=subprocess.DEVNULL)
+    return weights
+
+
+def ratio(label, a, b, unit):
+    ratios = sorted(x / y for x, y in zip(a, b))
+    return f"{label:<28} ds {statistics.median(a):9.4g}{unit}   torch {statistics.median(b):9.4g}{unit}   ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} .. {ratios[-1]:.2f})"
+
+
+def compare(net, precision, args, weights):
+    """Rounds in turns; the order of the sides changes each time."""
+    epochs, sides = args.epochs, ["ds", *args.peers]
+    found = {side: [] for side in sides}
+    for turn in range(args.rounds):
+        for side in sides if turn % 2 == 0 else reversed(sides):
+            found[side].append(ours(net, args, epochs, precision) if side == "ds" else theirs(net, args, epochs, precision, side, weights))
+    a = found["ds"]
+    print(f"{net}, {precision}, batch {NETS[net]['batch']}, {a[0]['parameters']} parameters, {args.threads} threads, isa {a[0]['isa']}, {args.rounds} rounds")
+    for mode in args.peers:
+        b = found[mode]
+        if b[0]["parameters"] != a[0]["parameters"]:
+            sys.exit(f"{net}: the peer has {b[0]['parameters']} parameters, ds {a[0]['parameters']}")
+        print(ratio(f"  a step, to {mode}", [1e3 * r["step_s"] for r in a], [1e3 * r["step_s"] for r in b], " ms"))
+        print(ratio(f"  whole run, to {mode}", [r["wall_s"] for r in a], [r["wall_s"] for r in b], " s"))
+        print(ratio(f"  peak memory, to {mode}", [r["memory"] / 1e6 for r in a], [r["memory"] / 1e6 for r in b], " MB"), flush=True)
+
+
+def to_accuracy(args, weights, bound=0.97):
+    def when(run):
+        reached = [at for at, row in run["rows"] if row.get("val_top1", 0) >= bound]
+        return reached[0] if reached else float("nan")
+    a, b = [], []
+    for turn in range(args.rounds):
+        sides = [lambda: a.append(when(ours("cnn", args, 6, "float32"))), lambda: b.append(when(theirs("cnn", args, 6, "float32", "eager", weights)))]
+        for side in sides if turn % 2 == 0 else reversed(sides):
+            side()
+    print(f"cnn, float32, from the start of a process, 6 epochs of mnist5k planned\n{ratio(f'  to {bound:.0%}', a, b, ' s')}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words = lambda text: text.split(",")
+    parser.add_argument("--nets", type=words, default=list(NETS))
+    parser.add_argument("--precision", type=words, default=["float32"])
+    parser.add_argument("--peers", type=words, default=["eager", "compile"])
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="one round of two epochs, against eager, without the run to an accuracy")
     args = parser.parse_args()
-    if args.peer:
-        return peer(args.epochs, args.threads)
-    a, b = [], []
-    for _ in range(args.rounds):
-        a.append(ours(args.epochs, args.threads))
-        b.append(theirs(args.epochs, args.threads))
-    print(f"isa {a[0]['isa']}, {args.threads} threads, {args.epochs} epochs of mnist5k, batch 64, {a[0]['parameters']} parameters (peer {b[0]['parameters']}), "
-          f"{args.rounds} rounds in turns")
-    for key, name in (("step_s", "a step"), ("wall_s", "whole run")):
-        x, y = [r[key] for r in a], [r[key] for r in b]
-        ratios = sorted(p / q for p, q in zip(x, y))
-        print(f"{name:<10} ds {statistics.median(x):.4f} s   torch {statistics.median(y):.4f} s   ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} .. {ratios[-1]:.2f})")
-    print(f"val top-1: ds {statistics.median(r['val_top1'] for r in a):.3f}, torch {statistics.median(r['val_top1'] for r in b):.3f}")
+    if args.quick:
+        args.rounds, args.epochs, args.peers = 1, 2, ["eager"]
+    args.libraries = libraries_of_ds(args)
+    with tempfile.TemporaryDirectory(prefix="ds-train-bench-") as folder:
+        for net in args.nets:
+            weights = first_weights(net, folder)
+            for precision in args.precision:
+                compare(net, precision, args, weights)
+            if net == "cnn" and not args.quick:
+                to_accuracy(args, weights)
 
 
 if __name__ == "__main__":
