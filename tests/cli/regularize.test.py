@@ -20,7 +20,7 @@ def test_many_at_once_and_resumed(folder):
                "--regularize.l1", 1e-5, "--regularize.l2", 1e-4, "--regularize.spectral_norm", 1, "--regularize.spatial_dropout", 0.1,
                "--regularize.gradient_noise", 1e-5, "--augment", "rand-augment:1:5", "--clip-grad", 5]
     whole = run("ds-train", *options, "--run-dir", f"{folder}/whole")
-    check(whole.record["metrics"]["val_top1"] > 0.3, whole.record["metrics"])
+    check(whole.record["metrics"]["val_top1"] > 0.2, whole.record["metrics"])
     again = run("ds-train", *options, "--run-dir", f"{folder}/again")
     last = lambda result: next(output["digest"] for output in result.record["outputs"] if output["name"] == "last")
     check(last(whole) == last(again), "the same command gives another net")

@@ -1,5 +1,8 @@
 #include "engine/data/augment.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -8,14 +11,46 @@
 #include "base/catalog/augment/crop.h"
 #include "base/catalog/augment/flip.h"
 #include "base/core/error.h"
+#include "base/core/values.h"
 
 namespace ds::data {
 
 Augment::~Augment() = default;
 
-std::unique_ptr<Augment> make_augment(const std::string& name) {
+namespace {
+
+void set_option(const std::string& name, const core::Fields& fields, const std::string& item, std::size_t place) {
+  const auto refuse = [&](const std::string& what) { throw Error(Exit::kUsage, "data.augment", fmt::format("{}: {}", name, what)); };
+  const std::size_t equals = item.find('=');
+  const std::string value = equals == std::string::npos ? item : item.substr(equals + 1);
+  const core::Entry* entry = nullptr;
+  if (equals == std::string::npos) {
+    if (place < fields.entries().size()) entry = &fields.entries()[place];
+    else refuse(fmt::format("'{}' is one option too many, there are {}", item, fields.entries().size()));
+  } else {
+    std::vector<std::string> keys;
+    for (const core::Entry& candidate : fields.entries()) {
+      keys.push_back(candidate.path);
+      if (candidate.path == item.substr(0, equals)) entry = &candidate;
+    }
+    if (!entry) refuse(fmt::format("unknown option '{}', one of {}", item.substr(0, equals), fmt::join(keys, ", ")));
+  }
+  if (const auto problem = core::assign(*entry, core::Value::scalar(value))) refuse(fmt::format("{}: {}", entry->path, problem->what));
+}
+
+}  // namespace
+
+std::unique_ptr<Augment> make_augment(const std::string& text) {
+  const std::string name = text.substr(0, text.find(':'));
   const core::Card& card = core::card("augment", name, "data.augment");
-  return core::body<MakeAugment>("augment", name)(*card.make_options());
+  const auto options = card.make_options();
+  const core::Fields fields = core::walk(*options);
+  for (std::size_t begin = name.size(), place = 0; begin < text.size(); ++place) {
+    const std::size_t end = std::min(text.find(':', begin + 1), text.size());
+    set_option(name, fields, text.substr(begin + 1, end - begin - 1), place);
+    begin = end;
+  }
+  return core::body<MakeAugment>("augment", name)(*options);
 }
 
 void affine(const float* in, float* out, const Shape& shape, const AffineMap& map, std::vector<float>& scratch) {
@@ -26,14 +61,15 @@ void affine(const float* in, float* out, const Shape& shape, const AffineMap& ma
     for (std::int64_t y = 0; y < H; ++y) std::copy_n(in + (c * H + y) * W, W, scratch.data() + c * plane + (y + 1) * row + 1);
   }
   const double angle = map.degrees * std::numbers::pi / 180, cos = std::cos(angle) / map.scale, sin = std::sin(angle) / map.scale;
+  const double x_x = cos, x_y = sin - map.shear_right, y_x = -sin - map.shear_down, y_y = cos;  // the inverse map
   const double centre_x = double(W - 1) / 2, centre_y = double(H - 1) / 2;
-  const auto step_x = static_cast<float>(cos), step_y = static_cast<float>(-sin);
+  const auto step_x = static_cast<float>(x_x), step_y = static_cast<float>(y_x);
   const auto end_x = static_cast<float>(W + 1), end_y = static_cast<float>(H + 1);
   for (std::int64_t y = 0; y < H; ++y) {
     // Where pixel (x, y) comes from: the inverse map, plus 1 for the border.
     const double right = -centre_x - map.right, down = double(y) - centre_y - map.down;
-    const auto from_x = static_cast<float>(cos * right + sin * down + centre_x + 1),
-               from_y = static_cast<float>(cos * down - sin * right + centre_y + 1);
+    const auto from_x = static_cast<float>(x_x * right + x_y * down + centre_x + 1),
+               from_y = static_cast<float>(y_y * down + y_x * right + centre_y + 1);
     for (std::int64_t x = 0; x < W; ++x) {
       const float u = std::min(std::max(from_x + step_x * float(x), 0.0f), end_x), v = std::min(std::max(from_y + step_y * float(x), 0.0f), end_y);
       const int i = static_cast<int>(u), j = static_cast<int>(v);

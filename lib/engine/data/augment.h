@@ -1,5 +1,5 @@
 // Changes of a training image that keep its class. Kind "augment": a card with options, a body that makes an Augment.
-// Pixels are float32 planes [C, H, W] in the values of the file (0..255), before preprocessing; what comes from outside the image is 0.
+// Pixels are float32 planes [C, H, W] in the values of the file (0..white), before preprocessing; what comes from outside the image is 0.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -12,6 +12,7 @@ namespace ds::data {
 
 struct Shape {
   std::int64_t channels, height, width;
+  double white = 255;  ///< the value of the brightest pixel
   std::int64_t numel() const { return channels * height * width; }
 };
 
@@ -24,12 +25,14 @@ class Augment {
 
 using MakeAugment = std::unique_ptr<Augment>(const core::Options&);
 
-/// An augmentation with its default options. Throws ds::Error(kUsage) for an unknown name.
-std::unique_ptr<Augment> make_augment(const std::string& name);
+/// An augmentation, "flip", with options "rand-augment:ops=2:magnitude=9", or in their order "rand-augment:2:9".
+/// Throws ds::Error(kUsage, "data.augment") for an unknown name or option, or a value that it does not take.
+std::unique_ptr<Augment> make_augment(const std::string& text);
 
 /// A rotation about the centre (positive: clockwise as seen), then a shift of the content to the right and down, in pixels.
 struct AffineMap {
   double degrees = 0, right = 0, down = 0, scale = 1;
+  double shear_right = 0, shear_down = 0;  ///< pixels by which a row moves for each row below the centre, a column for each to the right; one of the two
 };
 /// Bilinear, with zeros outside.
 void affine(const float* in, float* out, const Shape& shape, const AffineMap& map, std::vector<float>& scratch);

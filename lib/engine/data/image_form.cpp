@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/core/error.h"
 #include "engine/data/augment.h"
@@ -24,6 +25,7 @@ class ImageForm final : public Form {
     if (split.labels.scalar_type() != at::kLong && split.labels.scalar_type() != at::kFloat)
       throw Error(Exit::kInput, "data", fmt::format("labels of dtype {}, expected int64, or float32 numbers", c10::toString(split.labels.scalar_type())));
     shape_ = {pixels_.channels, pixels_.height, pixels_.width};
+    if (pixels_.scale > 0) shape_.white = std::round(1e6 / pixels_.scale) / 1e6;
     images_ = split.images.contiguous();
     labels_ = (split.labels.is_floating_point() ? Targets(preprocessing).standardised(split.labels) : split.labels).contiguous();
     if (images_.scalar_type() == at::kByte)

@@ -1,9 +1,12 @@
 #include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "base/catalog/augment/affine.h"
 #include "base/catalog/augment/crop.h"
 #include "base/catalog/augment/flip.h"
 #include "engine/data/augment.h"
+#include "engine/data/picture_ops.h"
 #include "files.h"
 
 using namespace data_test;
@@ -152,4 +155,70 @@ TEST_CASE("augmentations: draws stay in their ranges and depend on the stream al
 
 TEST_CASE("augmentations: an unknown name is a usage error with a suggestion") {
   CHECK(failure([] { make_augment("afine"); }).find("2|data.augment: unknown augment 'afine' (did you mean 'affine'?)") == 0);
+}
+
+TEST_CASE("light and colour: as torchvision has them, to the rounding of its bytes") {
+  const Shape shape{3, 20, 20};
+  Values picture(1200);
+  for (std::size_t i = 0; i < 1200; ++i) {
+    const std::size_t value = (i * i * 7 + i * 31) % 256;
+    picture[i] = float(i / 400 == 1 ? value / 2 + 40 : value);
+  }
+  std::ifstream file(DS_SOURCE_DIR "/tests/golden/augment.json");
+  const auto golden = nlohmann::json::parse(file);
+  using Change = std::function<void(const float*, float*)>;
+  const std::map<std::string, std::pair<Change, double>> all = {
+      {"brightness 0.6", {[&](auto* a, auto* b) { brightness(a, b, shape, 0.6); }, 1}},
+      {"brightness 1.5", {[&](auto* a, auto* b) { brightness(a, b, shape, 1.5); }, 1}},
+      {"saturation 0.3", {[&](auto* a, auto* b) { saturation(a, b, shape, 0.3); }, 2}},  // it rounds grey down too
+      {"contrast 1.7", {[&](auto* a, auto* b) { contrast(a, b, shape, 1.7); }, 2}},
+      {"sharpness 0.2", {[&](auto* a, auto* b) { sharpness(a, b, shape, 0.2); }, 2}},
+      {"sharpness 1.8", {[&](auto* a, auto* b) { sharpness(a, b, shape, 1.8); }, 2}},
+      {"posterize 5", {[&](auto* a, auto* b) { posterize(a, b, shape, 5); }, 0}},
+      {"solarize 100", {[&](auto* a, auto* b) { solarize(a, b, shape, 100); }, 0}},
+      {"autocontrast", {[&](auto* a, auto* b) { autocontrast(a, b, shape); }, 1}},
+      {"equalize", {[&](auto* a, auto* b) { equalize(a, b, shape); }, 0}},
+  };
+  CHECK(golden.size() == all.size());
+  for (const auto& [name, change] : all) {
+    CAPTURE(name);
+    close(after(picture, change.first), golden.at(name).get<Values>(), change.second);
+  }
+}
+
+TEST_CASE("rand-augment: the same of pixels of 0..16 as of 0..255") {
+  const auto augment = make_augment("rand-augment:3:20");
+  Values bytes(64), small(64), scratch;
+  for (std::size_t i = 0; i < 64; ++i) small[i] = float(i * 7 % 17), bytes[i] = small[i] * 255 / 16;
+  for (std::uint64_t sample = 0; sample < 40; ++sample) {
+    ds::exec::Stream one(1, 2, sample), two(1, 2, sample);
+    Values a = after(bytes, [&](auto* from, auto* to) { augment->apply(from, to, {1, 8, 8}, one, scratch); });
+    const Values b = after(small, [&](auto* from, auto* to) { augment->apply(from, to, {1, 8, 8, 16}, two, scratch); });
+    for (float& value : a) value *= 16.0F / 255;
+    close(a, b, 1e-4);
+  }
+}
+
+TEST_CASE("affine: shears about the centre") {
+  CHECK(mapped(kThree, kShape, {.shear_right = 1}) == Values{2, 3, 0, 4, 5, 6, 0, 7, 8});
+  CHECK(mapped(kThree, kShape, {.shear_down = 1}) == Values{4, 2, 0, 7, 5, 3, 0, 8, 6});
+}
+
+TEST_CASE("augmentations: options behind colons, by name or in their order") {
+  Values scratch;
+  const auto made = [&](const std::string& text, std::uint64_t sample) {
+    ds::exec::Stream stream(1, 2, sample);
+    return after(kThree, [&](const float* from, float* to) { make_augment(text)->apply(from, to, kShape, stream, scratch); });
+  };
+  int changed = 0;
+  for (std::uint64_t i = 0; i < 60; ++i) {
+    CHECK(made("flip:probability=1", i) == Values{3, 2, 1, 6, 5, 4, 9, 8, 7});
+    CHECK(made("rand-augment:0:9", i) == kThree);
+    CHECK(made("rand-augment:ops=1:magnitude=20", i) == made("rand-augment:1:20", i));
+    changed += made("rand-augment", i) != kThree;
+  }
+  CHECK(changed > 30);
+  CHECK(failure([] { make_augment("flip:0.5:1"); }).find("2|data.augment: flip: '1' is one option too many, there are 1") == 0);
+  CHECK(failure([] { make_augment("flip:chance=1"); }).find("2|data.augment: flip: unknown option 'chance', one of probability") == 0);
+  CHECK(failure([] { make_augment("rand-augment:2:31"); }).find("2|data.augment: rand-augment: magnitude:") == 0);
 }

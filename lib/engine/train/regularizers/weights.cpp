@@ -24,7 +24,8 @@ std::vector<LayerWeight> layer_weights(Trainer& trainer) {
     if (parameter.value.requires_grad()) open.insert(parameter.name);
   std::vector<LayerWeight> weights;
   for (const graph::Node& node : trainer.model().graph.nodes) {
-    if (node.op != "linear" && node.op != "conv2d" && node.op != "conv1d") continue;
+    const std::string op = node.op.starts_with("fake_") ? node.op.substr(5) : node.op;  // of a net that is trained for int8
+    if (op != "linear" && op != "conv2d" && op != "conv1d") continue;
     const auto slot = node.slots.find("weight");
     if (slot == node.slots.end() || open.erase(slot->second.tensor) == 0) continue;
     const graph::Json attrs = graph::full_attributes(node);
