@@ -174,6 +174,17 @@ def test_stopped_and_resumed(folder):
     check(again["outputs"][0]["digest"] == whole, "another digest than that of one run")
 
 
+def test_the_frozen_front_is_run_once(folder):
+    base = base_of(folder, *CNN)
+    each = adapt(base, f"{folder}/each.h5", "conv1x1", "--adapter.last", 1, "--adapter.head", "yes", epochs=2)
+    once = adapt(base, f"{folder}/once.h5", "conv1x1", "--adapter.last", 1, "--adapter.head", "yes", "--cache-frozen", epochs=2)
+    check(once["metrics"]["train_macs"] + once["cached"]["front_macs"] == each["metrics"]["train_macs"], once["metrics"], each["metrics"])
+    near(outputs(folder, base, "--adapter", f"{folder}/each.h5"), outputs(folder, base, "--adapter", f"{folder}/once.h5"), by=1e-2)
+    fails(["ds-train", "--init", base, "--cache-frozen", "-o", f"{folder}/x.h5"], 2, "frozen", folder=folder)
+    fails(["ds-train", "--init", base, "--adapter", "conv1x1", "--cache-frozen", "--augment", "affine", "-o", f"{folder}/x.h5"], 2, "contradicts data.augment",
+          folder=folder)
+
+
 def pretrained(path, *more, epochs=0):
     result = run("ds-train", "--pretrained", path, *more, "--epochs", epochs, "--threads", 1, "--format", "json", "--progress", "plain", "-o",
                  os.path.join(os.path.dirname(path.rstrip("/")), "out.h5"), "-f")

@@ -3,7 +3,6 @@
 #include <ATen/ops/cat.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -63,11 +62,12 @@ void run_front(exec::Model& front, data::Split& split, const nlohmann::json& pre
 FrozenFeatures frozen_features(exec::Model& model, const std::set<std::string>& trained, const data::Dataset& data,
                                const nlohmann::json& preprocessing) {
   if (data.has_tokens()) refuse("is for images and rows of tables, the data are texts", "leave it out");
-  const std::set<std::string> frozen = graph::frozen_prefix(model.graph, trained);
-  const std::set<std::string> values = leading_values(model.graph, frozen);
-  if (values.size() != 1)
-    refuse(fmt::format("{} values lead from what is frozen to what is trained: {}", values.size(), fmt::join(values, ", ")),
-           "train fewer layers, such as with adapter.last");
+  std::set<std::string> frozen = graph::frozen_prefix(model.graph, trained);
+  std::set<std::string> values = leading_values(model.graph, frozen);
+  // A layer with an adapter beside it is frozen too, and what it reads leads to both: the last ones are run each time until one value is left.
+  for (auto node = model.graph.nodes.rbegin(); values.size() > 1 && node != model.graph.nodes.rend(); ++node)
+    if (frozen.erase(node->name) > 0) values = leading_values(model.graph, frozen);
+  if (values.empty()) refuse("nothing in front of what is trained is frozen", "train fewer layers, such as with adapter.last");
   FrozenFeatures found;
   found.value = *values.begin();
   const graph::Node* from = model.graph.producer(found.value);

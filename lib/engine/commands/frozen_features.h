@@ -18,7 +18,7 @@ struct FrozenFeatures {
 };
 
 /// `trained`: names of the parameters that are. Inputs are taken without augmentation. Keeps float32 of every sample in memory.
-/// Throws ds::Error(kUsage, "--cache-frozen") where nothing in front is frozen, where more than one value leads from there to what is trained, or for
+/// The front ends where one value alone leads from there to what is trained. Throws ds::Error(kUsage, "--cache-frozen") where there is none, or for
 /// samples that are not images or rows.
 FrozenFeatures frozen_features(exec::Model& model, const std::set<std::string>& trained, const data::Dataset& data, const nlohmann::json& preprocessing);
 
