@@ -3,7 +3,7 @@
 input of three samples and PyTorch's outputs, for tests/cli/onnx.test.py. The nets are of the kinds that torchvision has.
 
 Run by hand when a kind is added; the files are kept:
-    python3 -m venv venv && venv/bin/pip install torch==2.11.0 torchvision==0.26.0 onnx==1.23.2 numpy==2.4.6
+    python3 -m venv venv && venv/bin/pip install torch==2.11.0 torchvision==0.26.0 transformers==5.24.0 onnx==1.23.2 numpy==2.4.6
     venv/bin/python tests/golden/make_onnx.py [NET ...]
 """
 import pathlib
@@ -115,6 +115,31 @@ class Segmenter(nn.Module):
         return self.last(torch.cat([x, torch.tanh(self.up(y))], 1))
 
 
+class Texts(nn.Module):
+    """A net of transformers with its mask."""
+
+    def __init__(self, kind, attention, **options):
+        super().__init__()
+        import transformers
+        config = getattr(transformers, kind + "Config")(vocab_size=50, attn_implementation=attention, **options)
+        self.net = getattr(transformers, {"Bert": "BertForSequenceClassification", "DistilBert": "DistilBertForMaskedLM", "GPT2": "GPT2LMHeadModel"}[kind])(config)
+
+    def forward(self, input_ids, attention_mask):
+        return self.net(input_ids=input_ids, attention_mask=attention_mask).logits
+
+
+def bert():
+    return Texts("Bert", "sdpa", hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, max_position_embeddings=32, num_labels=5)
+
+
+def distilbert():
+    return Texts("DistilBert", "eager", dim=16, n_layers=1, n_heads=2, hidden_dim=32, max_position_embeddings=32)
+
+
+def gpt2():
+    return Texts("GPT2", "sdpa", n_embd=16, n_layer=1, n_head=2, n_positions=32, use_cache=False)
+
+
 def mobilenet_v3():
     settings = [InvertedResidualConfig(8, 3, 16, 8, True, "RE", 2, 1, 1), InvertedResidualConfig(8, 5, 24, 8, True, "HS", 1, 1, 1)]
     return MobileNetV3(settings, 16, num_classes=5)
@@ -132,7 +157,21 @@ NETS = {
     "encoder_opset14": (Encoder, "tokens", {"opset_version": 14}),
     "patches": (Patches, "small", {}),
     "segmenter": (Segmenter, "small", {}),
+    "bert": (bert, "texts", {}),
+    "distilbert": (distilbert, "texts", {}),
+    "gpt2": (gpt2, "texts", {}),
 }
+
+
+def samples(kind):
+    if kind == "texts":
+        mask = torch.ones(3, 7, dtype=torch.long)
+        mask[1, 4:] = mask[2, 2:] = 0
+        return {"input_ids": torch.randint(3, 50, (3, 7)), "attention_mask": mask}
+    if kind == "tokens":
+        return {"input": torch.randint(30, (3, 8))}
+    side = 16 if kind == "small" else 32
+    return {"input": torch.rand(3, 3, side, side) * 2 - 1}
 
 
 def main():
@@ -146,13 +185,14 @@ def main():
                 nn.init.uniform_(module.running_mean, -0.2, 0.2)
                 nn.init.uniform_(module.running_var, 0.5, 2)
                 nn.init.uniform_(module.weight, 0.5, 1.5)
-        x = torch.randint(30, (3, 8)) if kind == "tokens" else torch.rand(3, 3, 16, 16) * 2 - 1 if kind == "small" else torch.rand(3, 3, 32, 32) * 2 - 1
+        inputs = samples(kind)
         with torch.no_grad():
-            y = net(x)
+            y = net(*inputs.values())
         path = FOLDER / f"{name}.onnx"
-        torch.onnx.export(net, (x[:2],), str(path), dynamo=False, input_names=["input"], output_names=["output"],
-                          dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}}, **{"opset_version": 17, **options})
-        numpy.savez(FOLDER / f"{name}.npz", input=x.numpy(), output=y.numpy())
+        open_axes = {0: "batch", 1: "sequence"} if kind == "texts" else {0: "batch"}
+        torch.onnx.export(net, tuple(x[:2] for x in inputs.values()), str(path), dynamo=False, input_names=list(inputs), output_names=["output"],
+                          dynamic_axes={**dict.fromkeys(inputs, open_axes), "output": {0: "batch"}}, **{"opset_version": 17, **options})
+        numpy.savez(FOLDER / f"{name}.npz", **{key: x.numpy() for key, x in inputs.items()}, output=y.numpy())
         print(name, path.stat().st_size)
 
 

@@ -11,7 +11,11 @@ namespace ds::onnx::imports::activation {
 template <const char* const& op>
 void unary(Reader& r) { r.set(op, {r.value(0)}); }
 
-const char *const kRelu = "relu", *const kSigmoid = "sigmoid", *const kTanh = "tanh", *const kHardswish = "hardswish", *const kExp = "exp";
+const char *const kRelu = "relu", *const kSigmoid = "sigmoid", *const kHardswish = "hardswish", *const kExp = "exp";
+
+void tanh(Reader& r) {
+  if (r.in(0).kind != Known::kNothing) r.set("tanh", {r.value(0)});  // else of GELU, which looks back
+}
 
 void pass(Reader& r) { r.put(r.in(0)); }
 
@@ -107,6 +111,7 @@ std::optional<double> single(Reader& r, int i) {
 bool of_sizes(Reader& r, const std::string& op) {
   const auto integers = [&](int i) { return r.in(i).kind == Known::kSizes || (r.is_constant(i) && r.sizes(i)); };
   if (!integers(0) || !integers(1)) {
+    if (r.in(0).kind == Known::kNothing || r.in(1).kind == Known::kNothing) return false;  // part of a mask, and the like
     if (r.in(0).kind == Known::kSizes || r.in(1).kind == Known::kSizes) r.fail("computes with sizes and values");
     return false;
   }
@@ -225,7 +230,7 @@ void div(Reader& r) {
 
 const core::Body<ImportOp> bodies[] = {{"onnx-import", "Relu", unary<kRelu>},
                                        {"onnx-import", "Sigmoid", unary<kSigmoid>},
-                                       {"onnx-import", "Tanh", unary<kTanh>},
+                                       {"onnx-import", "Tanh", tanh},
                                        {"onnx-import", "HardSwish", unary<kHardswish>},
                                        {"onnx-import", "Exp", unary<kExp>},
                                        {"onnx-import", "HardSigmoid", hard_sigmoid},
@@ -236,6 +241,17 @@ const core::Body<ImportOp> bodies[] = {{"onnx-import", "Relu", unary<kRelu>},
                                        {"onnx-import", "Erf", part},
                                        {"onnx-import", "Sqrt", sqrt},
                                        {"onnx-import", "Pow", part},
+                                       {"onnx-import", "Range", part},
+                                       {"onnx-import", "Less", part},
+                                       {"onnx-import", "LessOrEqual", part},
+                                       {"onnx-import", "Greater", part},
+                                       {"onnx-import", "GreaterOrEqual", part},
+                                       {"onnx-import", "And", part},
+                                       {"onnx-import", "Or", part},
+                                       {"onnx-import", "Not", part},
+                                       {"onnx-import", "IsNaN", part},
+                                       {"onnx-import", "GatherElements", part},
+                                       {"onnx-import", "CumSum", part},
                                        {"onnx-import", "Add", add},
                                        {"onnx-import", "Sub", sub},
                                        {"onnx-import", "Mul", mul},

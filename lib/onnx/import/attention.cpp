@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "onnx/import/patterns.h"
+#include "onnx/import/probe.h"
 
 namespace ds::onnx::imports::attention {
 
@@ -49,14 +50,28 @@ struct Scores {
   bool found = false;
 };
 
+/// The mask that was worked out, as our ops have it; with another one before it only where one of them is causal.
+bool take_mask(Reader& r, Scores& s, const std::string& value, bool truths) {
+  const Mask mask = probe_mask(r, value, truths);
+  if (!mask.found || (!mask.keys.empty() && !s.mask.empty())) return false;
+  s.causal = s.causal || mask.causal;
+  if (!mask.keys.empty()) s.mask = r.key_mask(mask.keys);
+  return true;
+}
+
 Scores scores_of(Reader& r, std::string value) {
   Scores s;
   for (int step = 0; step < 8; ++step) {
     if (const pb::NodeProto* add = r.made_by(value, "Add"); add != nullptr && add->input_size() == 2) {
-      if (r.made_by(add->input(1), "Trilu") != nullptr) s.causal = true;
-      else if (s.mask.empty() && r.known(add->input(1)).kind == Known::kValue) s.mask = r.known(add->input(1)).value;
+      if (r.known(add->input(1)).kind == Known::kNothing) {
+        if (!take_mask(r, s, add->input(1), /*truths=*/false)) return s;
+      } else if (s.mask.empty() && r.known(add->input(1)).kind == Known::kValue) s.mask = r.known(add->input(1)).value;
       else return s;
       value = add->input(0);
+    } else if (const pb::NodeProto* where = r.made_by(value, "Where"); where != nullptr && r.known(where->input(2)).kind == Known::kConstant) {
+      const Known& hidden = r.known(where->input(2));  // where(seen, scores, the lowest)
+      if (hidden.array.numel() != 1 || io::element(hidden.array, 0) > -9999 || !take_mask(r, s, where->input(0), /*truths=*/true)) return s;
+      value = where->input(1);
     } else if (const pb::NodeProto* mul = r.made_by(value, "Mul"); mul != nullptr && mul->input_size() == 2) {
       const Known& by = r.known(mul->input(1));
       if (by.kind != Known::kConstant || by.array.numel() != 1) return s;
@@ -89,6 +104,13 @@ Scores scores_of(Reader& r, std::string value) {
   return s;
 }
 
+/// The Softmax that gives the weights: also behind a Cast, and where what is no number, in rows that see nothing, becomes 0.
+const pb::NodeProto* softmax_of(Reader& r, std::string value) {
+  if (const pb::NodeProto* cast = r.made_by(value, "Cast")) value = cast->input(0);
+  if (const pb::NodeProto* where = r.made_by(value, "Where"); where != nullptr && r.made_by(where->input(0), "IsNaN") != nullptr) value = where->input(2);
+  return r.made_by(value, "Softmax");
+}
+
 /// Causal masks and the like: what is behind them looks back.
 void part(Reader&) {}
 
@@ -101,8 +123,9 @@ namespace ds::onnx::imports {
 bool attention_before(Reader& r) {
   using namespace attention;
   const pb::NodeProto* back = r.made_by(r.node().input(0), "Transpose");
-  const pb::NodeProto* sums = back == nullptr ? nullptr : r.made_by(back->input(0), "MatMul");
-  const pb::NodeProto* weights = sums == nullptr ? nullptr : r.made_by(sums->input(0), "Softmax");
+  const pb::NodeProto* same = back == nullptr ? nullptr : r.made_by(back->input(0), "Reshape");  // to the shape that it has
+  const pb::NodeProto* sums = back == nullptr ? nullptr : r.made_by(same == nullptr ? back->input(0) : same->input(0), "MatMul");
+  const pb::NodeProto* weights = sums == nullptr ? nullptr : softmax_of(r, sums->input(0));
   if (weights == nullptr) return false;
   const Scores s = scores_of(r, weights->input(0));
   const Heads v = heads_of(r, sums->input(1), false);

@@ -94,8 +94,8 @@ std::optional<io::Array> as_bias(const Known& known, std::int64_t features) {
   return array;
 }
 
-void gemm(Reader& r) {
-  if (quantized_weights(r)) return;
+/// The linear layer that a Gemm is, of another value than its own where `x` says one.
+void gemm_of(Reader& r, const std::string& x, Reader& result) {
   if (r.f("alpha", 1) != 1 || (r.has(2) && r.f("beta", 1) != 1) || r.i("transA", 0) != 0) r.fail("has alpha, beta or transA, expected x W + b");
   const io::Array& weight = weight_of(r);
   if (weight.shape.size() != 2) r.fail(fmt::format("has weights of {} axes, expected 2", weight.shape.size()));
@@ -107,7 +107,11 @@ void gemm(Reader& r) {
     if (!bias) r.fail(fmt::format("has an input C that is no bias of {} features", out));
     slots["bias"] = r.tensor(*bias, r.in(2).name);
   }
-  r.set("linear", {r.value(0)}, {{"out_features", out}, {"transposed", transposed}}, slots, {"bias"}, r.name_by_weight(1));
+  result.set("linear", {x}, {{"out_features", out}, {"transposed", transposed}}, slots, {"bias"}, r.name_by_weight(1));
+}
+
+void gemm(Reader& r) {
+  if (!quantized_weights(r)) gemm_of(r, r.value(0), r);
 }
 
 /// x W, with the bias that is added behind it.
@@ -139,3 +143,22 @@ const core::Body<ImportOp> bodies[] = {
     {"onnx-import", "Conv", conv}, {"onnx-import", "ConvTranspose", conv_transpose}, {"onnx-import", "Gemm", gemm}, {"onnx-import", "MatMul", matmul}};
 
 }  // namespace ds::onnx::imports::conv
+
+namespace ds::onnx::imports {
+
+bool linear_before(Reader& r, const std::vector<graph::Dim>& to) {
+  const pb::NodeProto* gemm = r.made_by(r.node().input(0), "Gemm");
+  const pb::NodeProto* rows = gemm == nullptr || gemm->input_size() < 2 ? nullptr : r.made_by(gemm->input(0), "Reshape");
+  if (rows == nullptr || r.known(rows->input(0)).kind != Known::kValue || r.known(gemm->input(1)).kind != Known::kConstant) return false;
+  const std::string& x = r.known(rows->input(0)).value;
+  const std::vector<graph::Dim>& from = r.type_of(x).dims;
+  const std::vector<graph::Dim>& flat = r.type_of(r.known(rows->output(0)).value).dims;
+  if (from.size() != to.size() || from.size() < 3 || flat.size() != 2 || !(flat[1] == from.back())) return false;
+  for (std::size_t i = 0; i + 1 < from.size(); ++i)
+    if (!(from[i] == to[i])) return false;
+  Reader inner(r.importer(), *gemm);
+  conv::gemm_of(inner, x, r);
+  return true;
+}
+
+}  // namespace ds::onnx::imports

@@ -214,6 +214,7 @@ class Importer {
   std::map<std::string, io::Array> tensors_;
   std::map<std::pair<const void*, std::string>, std::string> tensor_names_;  ///< by bytes and name
   std::map<std::string, std::string> constant_values_;                      ///< tensors that are values
+  std::map<std::string, std::string> key_masks_;                            ///< by the mask of keys
   std::vector<Error> errors_;
 };
 
@@ -369,6 +370,19 @@ const pb::NodeProto* Reader::made_by(const std::string& value, const char* op) c
   return made != importer_.makers_.end() && made->second->op_type() == op ? made->second : nullptr;
 }
 
+const pb::NodeProto* Reader::maker(const std::string& value) const {
+  const auto made = importer_.makers_.find(value);
+  return made == importer_.makers_.end() ? nullptr : made->second;
+}
+
+std::vector<std::string> Reader::tokens() const {
+  std::vector<std::string> names;
+  for (const auto& input : importer_.graph_.input())
+    if (const Known& found = known(input.name()); found.kind == Known::kValue)
+      if (const graph::ValueType& type = type_of(found.value); type.dtype == io::DType::kI64 && type.dims.size() == 2) names.push_back(input.name());
+  return names;
+}
+
 const pb::NodeProto* Reader::only_user(const std::string& value) const {
   const auto users = importer_.users_.find(value);
   return users != importer_.users_.end() && users->second.size() == 1 && !importer_.outputs_.count(value) ? users->second[0] : nullptr;
@@ -389,6 +403,12 @@ std::string Reader::input_of_size(const graph::Dim& size) const {
     if (!dims.empty() && dims[0] == size) return found.value;
   }
   return "";
+}
+
+std::string Reader::key_mask(const std::string& keys) {
+  std::string& mask = importer_.key_masks_[keys];
+  if (mask.empty()) mask = importer_.builder_.node("key_mask", importer_.unique(keys + "/key_mask"), {keys});
+  return mask;
 }
 
 io::Array Reader::values(const pb::TensorProto& tensor, const io::Bytes& raw) const {

@@ -77,6 +77,10 @@ class Reader {
 
   /// The node that makes an input where it is of that op, else nullptr.
   const pb::NodeProto* made_by(const std::string& value, const char* op) const;
+  /// The node that makes a value, or nullptr.
+  const pb::NodeProto* maker(const std::string& value) const;
+  /// The file's names of the inputs that are int64 of two axes: tokens and their masks.
+  std::vector<std::string> tokens() const;
   /// The one node that reads an output, where there is one alone and it is no output of the graph.
   const pb::NodeProto* only_user(const std::string& value) const;
   /// A later node is part of this one: its output 0 is that value.
@@ -86,6 +90,8 @@ class Reader {
   const graph::ValueType& type_of(const std::string& value) const;
   /// An input of the graph whose axis 0 has that size, or "".
   std::string input_of_size(const graph::Dim& size) const;
+  /// What attention adds for a mask of keys, int64 [N, S], of our graph; once for all who read it.
+  std::string key_mask(const std::string& keys);
   /// The numbers of a tensor that an attribute holds.
   io::Array values(const pb::TensorProto& tensor, const io::Bytes& raw) const;
 

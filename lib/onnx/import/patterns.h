@@ -7,6 +7,9 @@ namespace ds::onnx::imports {
 /// Whether the reshape ends an attention by heads, which then is its output.
 bool attention_before(Reader& r);
 
+/// Whether the reshape to these sizes ends a linear layer that was written over rows [-1, in]: it then is one over the last axis.
+bool linear_before(Reader& r, const std::vector<graph::Dim>& to);
+
 /// Whether a Clip ends an int8 op in the form that we write (quantize, float op, round): its output then is that op's, in bytes.
 bool quantized_before(Reader& r);
 

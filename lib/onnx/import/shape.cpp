@@ -6,10 +6,11 @@
 
 #include "base/io/tensor_file.h"
 #include "onnx/import/patterns.h"
+#include "onnx/import/probe.h"
 
 namespace ds::onnx::imports::shape {
 
-using graph::Dim;
+using graph::Dim, graph::Json;
 
 std::int64_t counted(const Reader& r, std::int64_t axis, std::size_t rank) {
   const std::int64_t found = axis < 0 ? axis + static_cast<std::int64_t>(rank) : axis;
@@ -149,10 +150,12 @@ void reshape(Reader& r) {
     array.shape = shape;
     return put_constant(r, array, r.in(0).name);
   }
+  if (linear_before(r, *to)) return;
   r.set("reshape", {r.value(0)}, {{"shape", as_reshape(r, *to)}});
 }
 
 void flatten(Reader& r) {
+  if (r.in(0).kind == Known::kNothing) return;
   const std::int64_t rank = static_cast<std::int64_t>(r.type(0).dims.size()), axis = r.i("axis", 1);
   if (rank == 2 && axis == 1) return r.put(r.in(0));
   if (axis == 1 && rank > 1) return r.set("flatten", {r.value(0)}, {{"start", 1}, {"end", -1}});
@@ -200,6 +203,8 @@ void squeeze(Reader& r) { change_axes(r, false); }
 void concat(Reader& r) {
   std::vector<Dim> sizes;
   bool all = true, values = false;
+  for (int i = 0; i < r.node().input_size(); ++i)
+    if (r.in(i).kind == Known::kNothing) return;  // part of a mask, and the like
   for (int i = 0; i < r.node().input_size(); ++i) {
     const auto part = r.in(i).kind == Known::kValue ? std::nullopt : r.sizes(i);
     all = all && part;
@@ -272,10 +277,17 @@ io::Array sliced(const io::Array& x, const std::vector<Range>& ranges, const Rea
   return y;
 }
 
+bool bounds_are_known(const Reader& r) {
+  for (int i = 1; i < r.node().input_size(); ++i)
+    if (r.has(i) && !r.is_constant(i)) return false;
+  return true;
+}
+
 void slice(Reader& r) {
   const Known& known = r.in(0);
   if (known.kind == Known::kNothing) return;
   if (known.kind == Known::kConstant) {
+    if (!io::is_float(known.array.dtype) && !bounds_are_known(r)) return;  // positions up to the length
     const std::vector<Range> wanted = ranges(r, known.array.shape.size());
     return put_constant(r, sliced(known.array, wanted, r), known.name + "/slice" + std::to_string(wanted.empty() ? 0 : wanted[0].begin));
   }
@@ -305,9 +317,33 @@ void slice(Reader& r) {
   r.put_value(value);
 }
 
+/// Rows of a table by positions, or by one number for all tokens.
+bool embedded_places(Reader& r) {
+  const Known& table = r.in(0);
+  const Places places = probe_places(r, r.node().input(1));
+  if (!places.found) return false;
+  const std::int64_t rows = table.array.shape[0], dim = table.array.shape[1];
+  if (places.same) {
+    if (places.first >= rows) r.fail(fmt::format("takes row {} of {}", places.first, rows));
+    io::Array row = sliced(table.array, {{0, places.first, places.first + 1, 1}}, r);
+    if (places.rank == 2) row.shape = {1, 1, dim};
+    put_constant(r, row, fmt::format("{}/row{}", table.name, places.first));
+    return true;
+  }
+  Json attrs = Json::object();
+  if (places.padding >= 0) attrs["padding_idx"] = places.padding;
+  const std::string ids = r.add("position_ids", {places.tokens}, attrs);
+  const std::string name = r.name_by_weight(0);
+  const std::string found = r.add("embedding", {ids}, {{"num_embeddings", rows}, {"dim", dim}}, {{"weight", r.tensor(0)}}, {}, name);
+  r.put_value(places.rank == 2 ? found : r.add("reshape", {found}, {{"shape", {-1, dim}}}));
+  return true;
+}
+
 void gather(Reader& r) {
   const std::int64_t stated = r.i("axis", 0);
   const Known &data = r.in(0), &index = r.in(1);
+  const bool table = data.kind == Known::kConstant && stated == 0 && data.array.shape.size() == 2 && io::is_float(data.array.dtype);
+  if (table && index.kind == Known::kNothing && embedded_places(r)) return;
   if (data.kind == Known::kNothing || index.kind == Known::kNothing) return;
   const bool numbers = data.kind == Known::kConstant && data.array.shape.size() == 1 && !io::is_float(data.array.dtype) && index.kind == Known::kConstant;
   if (data.kind == Known::kSizes || (numbers && r.sizes(0))) {
@@ -317,7 +353,7 @@ void gather(Reader& r) {
     for (const std::int64_t at : r.integers(1)) picked.push_back(sizes[static_cast<std::size_t>(counted(r, at, sizes.size()))]);
     return put_sizes(r, picked, scalar);
   }
-  if (data.kind == Known::kConstant && index.kind == Known::kValue && stated == 0 && data.array.shape.size() == 2 && io::is_float(data.array.dtype))
+  if (table && index.kind == Known::kValue)
     return r.set("embedding", {r.value(1)}, {{"num_embeddings", data.array.shape[0]}, {"dim", data.array.shape[1]}}, {{"weight", r.tensor(0)}}, {},
                  r.name_by_weight(0));
   if (index.kind == Known::kValue) return r.set("gather", {r.value(0), r.value(1)}, {{"axis", stated}});
@@ -372,9 +408,10 @@ void where(Reader& r) {
 
 /// A constant along the batch, as exporters write class tokens.
 void expand(Reader& r) {
-  const auto to = r.sizes(1);
-  if (!to) r.fail("has a shape that is not known before the net runs");
   if (r.in(0).kind == Known::kNothing) return;
+  const auto to = r.sizes(1);
+  if (!to && r.is_constant(0)) return;  // of a mask or of positions
+  if (!to) r.fail("has a shape that is not known before the net runs");
   if (!r.is_constant(0)) {
     const std::vector<Dim>& from = r.type(0).dims;
     bool same = from.size() >= to->size();
