@@ -34,7 +34,9 @@ std::string write_textfile(const std::string& path, const std::string& text) {
 
 struct Tracker : Callback {
   Tracker(const catalog::tracker::prometheus::Options& o, const Setting& setting)
-      : options(o), norm_interval(log_interval(setting)), exporter(std::make_shared<telemetry::Exporter>(o.metrics_job, architecture(setting), run_name(setting))) {
+      : options(o),
+        norm_interval(log_interval(setting)),
+        exporter(std::make_shared<telemetry::Exporter>(o.metrics_job, architecture(setting), run_name(setting))) {
     if (!o.pushgateway.empty()) {
       const io::Endpoint to = io::endpoint(o.pushgateway, "watch.pushgateway");
       gateway = std::make_shared<telemetry::Client>(to, kPushSeconds);
