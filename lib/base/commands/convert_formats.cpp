@@ -196,13 +196,11 @@ io::Checkpoint from_foreign(const ConvertCommand& options, io::TensorFile file, 
 /// memory at once.
 bool same_bytes(const std::byte* wrote, const std::byte* back, std::size_t bytes) {
   constexpr std::size_t kBlock = std::size_t{1} << 20;
-  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
   bool same = true;
   for (std::size_t at = 0; at < bytes; at += kBlock) {
     const std::size_t n = std::min(kBlock, bytes - at);
     same &= std::memcmp(wrote + at, back + at, n) == 0;
-    const auto first = reinterpret_cast<std::uintptr_t>(back + at), begin = (first + page - 1) / page * page, end = (first + n) / page * page;
-    if (same && begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    if (same) give_back(back + at, n);
   }
   return same;
 }
@@ -224,6 +222,12 @@ std::string difference(const std::string& name, const Array& wrote, const Tensor
 }
 
 }  // namespace formats
+
+void give_back(const std::byte* data, std::size_t bytes) {
+  static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto first = reinterpret_cast<std::uintptr_t>(data), begin = (first + page - 1) / page * page, end = (first + bytes) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
 
 std::map<std::string, std::string> documents_of(const io::Checkpoint& checkpoint) {
   std::map<std::string, std::string> texts = {

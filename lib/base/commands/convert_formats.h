@@ -45,6 +45,9 @@ void check_finite(const std::map<std::string, io::Array>& tensors, const std::st
 void write_checkpoint(const ConvertCommand& options, io::Checkpoint& checkpoint, io::Json step, core::Record& record, io::KnownDigests* known = nullptr,
                       const Verified& outputs = {});
 
+/// The whole pages of memory that nobody reads again, or that is a file's and is read from it anew.
+void give_back(const std::byte* data, std::size_t bytes);
+
 /// "" where `back` holds the same tensors bit for bit, else the first difference; `largest` grows to the largest one. Pages of `back` are given
 /// back on the way: nobody may read it again.
 std::string compare_tensors(const std::map<std::string, io::Array>& wrote, const std::map<std::string, io::Array>& back, double& largest);

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
+#include "base/commands/convert_formats.h"
 #include "base/core/error.h"
 #include "base/core/log.h"
 #include "base/core/module.h"
@@ -14,11 +16,23 @@ namespace onnx_outputs {
 /// Beyond this part of the largest output one side is not the other. A value of int8 may fall to either side of a step, and what follows with it.
 constexpr double kTolerance = 1e-3, kRoundingTolerance = 0.25;
 
+/// Tensors that are those of the graph, bit for bit, are read where the graph has them: two files of weights are never in memory at once.
+void share(OnnxNodes& nodes, const std::map<std::string, io::Array>& tensors) {
+  for (auto& [name, array] : nodes.tensors) {
+    const auto ours = tensors.find(name);
+    if (ours == tensors.end() || ours->second.dtype != array.dtype || ours->second.shape != array.shape) continue;
+    if (std::memcmp(ours->second.data, array.data, array.bytes()) != 0) continue;
+    give_back(array.data, array.bytes());
+    array = ours->second;
+  }
+}
+
 OnnxOutputs find(const ConvertCommand& options, const std::string& onnx, const graph::Graph& graph, const std::map<std::string, io::Array>& tensors,
                  core::Record& record) {
   OnnxOutputs found;
   try {
-    const OnnxNodes nodes = onnx_module().nodes(onnx);
+    OnnxNodes nodes = onnx_module().nodes(onnx);
+    share(nodes, tensors);
     OnnxComparison comparison;
     comparison.common = options.common;
     comparison.nodes = &nodes;

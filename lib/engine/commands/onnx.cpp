@@ -28,7 +28,8 @@ graph::Bindings sizes_of(const graph::Graph& graph, std::int64_t rows, std::int6
 }
 
 void compare(const Tensors& ours, const Tensors& theirs, OnnxOutputs& found) {
-  if (ours.size() != theirs.size()) throw Error(Exit::kFailure, "outputs", std::to_string(theirs.size()) + " of the file, expected " + std::to_string(ours.size()));
+  if (ours.size() != theirs.size())
+    throw Error(Exit::kFailure, "outputs", std::to_string(theirs.size()) + " of the file, expected " + std::to_string(ours.size()));
   for (std::size_t i = 0; i < ours.size(); ++i) {
     if (ours[i].sizes() != theirs[i].sizes()) throw Error(Exit::kFailure, "output " + std::to_string(i), "has another shape when the file is run node by node");
     const at::Tensor a = ours[i].to(at::kDouble), b = theirs[i].to(at::kDouble);

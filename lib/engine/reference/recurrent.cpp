@@ -12,7 +12,8 @@ struct State {
 };
 
 /// One step of rows [N, .]: `w` [gates H, F], `r` [gates H, H], biases [gates H].
-using Step = State (*)(const Call& call, const at::Tensor& x, const State& s, const at::Tensor& w, const at::Tensor& r, const at::Tensor& wb, const at::Tensor& rb);
+using Step = State (*)(const Call& call, const at::Tensor& x, const State& s, const at::Tensor& w, const at::Tensor& r, const at::Tensor& wb,
+                       const at::Tensor& rb);
 
 State lstm_step(const Call&, const at::Tensor& x, const State& s, const at::Tensor& w, const at::Tensor& r, const at::Tensor& wb, const at::Tensor& rb) {
   const Values gate = (at::matmul(x, w.t()) + at::matmul(s.h, r.t()) + wb + rb).chunk(4, -1);  // input, output, forget, cell

@@ -190,7 +190,10 @@ Values pad(const Call& c) {
   if (static_cast<std::int64_t>(pads.size()) != 2 * rank || c.has(3)) c.fail("states pads for some axes alone");
   if (const std::string mode = c.s("mode", "constant"); mode != "constant") c.fail("has mode " + mode);
   Sizes from_last;
-  for (std::int64_t axis = rank; axis-- > 0;) from_last.push_back(pads.at(static_cast<std::size_t>(axis))), from_last.push_back(pads.at(static_cast<std::size_t>(axis + rank)));
+  for (auto axis = static_cast<std::size_t>(rank); axis-- > 0;) {
+    from_last.push_back(pads.at(axis));
+    from_last.push_back(pads.at(axis + static_cast<std::size_t>(rank)));
+  }
   return {at::constant_pad_nd(c.in(), from_last, c.has(2) ? c.number(2) : c.f("value", 0))};
 }
 
