@@ -1,5 +1,4 @@
-// Adapters over small members of several families: fresh ones change nothing, merged ones give what they gave beside the layers, and what is frozen
-// stays.
+// What the executor does with layers that are not trained, such as those beside adapters.
 #include <doctest/doctest.h>
 
 #include "base/graph/builder.h"
