@@ -13,7 +13,7 @@ Executor::~Executor() = default;
 Plan& Executor::plan(const PlanOptions& options, const std::vector<std::string>& tapped) {
   for (auto& plan : plans_)
     if (plan->fits(options, tapped)) return *plan;
-  plans_.push_back(std::make_unique<Plan>(model_, options, tapped));
+  plans_.push_back(std::make_shared<Plan>(model_, options, tapped));
   return *plans_.back();
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/exec/checkpoint.h"
 #include "engine/exec/kernel.h"
 #include "engine/exec/model.h"
 
@@ -26,6 +27,7 @@ struct PlanOptions {
   bool channels_last = true;
   bool fuse = true;
   std::vector<std::string> fetch = {};  ///< values to return after the graph's outputs
+  Checkpointing checkpointing = {};     ///< of training plans, where gradients are on
 };
 
 class Plan;
@@ -47,13 +49,14 @@ class Executor {
 
   /// The first node whose output is not finite for these inputs, or "" (runs without gradients).
   std::string first_nonfinite(const std::vector<at::Tensor>& inputs, const RunContext& context);
-  /// The steps of a plan as text, one a line ("bn1 + relu1: batch_norm2d+relu"): for --verbose and tests.
+  /// The steps of a plan as text, one a line ("bn1 + relu1: batch_norm2d+relu", behind it ", recomputed 1" in the first checkpointed segment): for
+  /// --verbose and tests.
   std::vector<std::string> describe(const PlanOptions& options = {}, const std::vector<std::string>& tapped = {});
 
  private:
   Plan& plan(const PlanOptions& options, const std::vector<std::string>& tapped);
   Model& model_;
-  std::vector<std::unique_ptr<Plan>> plans_;
+  std::vector<std::shared_ptr<Plan>> plans_;
 };
 
 }  // namespace ds::exec

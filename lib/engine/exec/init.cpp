@@ -1,6 +1,8 @@
 #include "engine/exec/init.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/linalg_qr.h>
 
 #include <cmath>
 #include <vector>
@@ -37,6 +39,17 @@ void relative_coords(at::Tensor& tensor, const std::string& name) {
   tensor.copy_(at::from_blob(values.data(), tensor.sizes(), at::TensorOptions().dtype(at::kDouble)));
 }
 
+/// Q of a matrix of normals; the signs of R's diagonal make it uniform over all of them (Mezzadri 2007, arXiv:math-ph/0609050, section 5).
+void orthogonal(at::Tensor& tensor, const std::string& name, double gain, std::uint64_t key) {
+  if (tensor.dim() < 2 || !tensor.is_floating_point()) throw Error(Exit::kInput, name, "initialiser 'orthogonal' wants floats of two axes or more");
+  const std::int64_t rows = tensor.size(0), columns = tensor.numel() / std::max<std::int64_t>(1, rows);
+  at::Tensor normal = at::empty({std::max(rows, columns), std::min(rows, columns)}, at::kDouble);
+  fill_normal(normal, 0, 1, key);
+  const auto [q, r] = at::linalg_qr(normal);
+  const at::Tensor unique = q.mul(r.diagonal().sign());
+  tensor.copy_((rows < columns ? unique.t() : unique).mul(gain).reshape(tensor.sizes()));
+}
+
 }  // namespace init
 
 void initialise(at::Tensor& tensor, const graph::TensorSpec& spec, std::uint64_t seed) {
@@ -65,6 +78,8 @@ void initialise(at::Tensor& tensor, const graph::TensorSpec& spec, std::uint64_t
   } else if (kind == "xavier_uniform") {
     const double bound = std::sqrt(6 / (number("fan_in", 1) + number("fan_out", 1)));
     fill_uniform(tensor, -bound, bound, key);
+  } else if (kind == "orthogonal") {
+    init::orthogonal(tensor, spec.name, number("gain", 1), key);
   } else if (kind == "relative_index") {
     init::relative_index(tensor, spec.name);
   } else if (kind == "relative_coords") {

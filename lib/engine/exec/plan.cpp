@@ -1,11 +1,14 @@
 #include "engine/exec/plan.h"
 
 #include <ATen/ops/alias.h>
+#include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/core/error.h"
+#include "base/graph/adapters.h"
 
 namespace ds::exec {
 
@@ -44,6 +47,7 @@ Plan::Plan(Model& model, const PlanOptions& options, const std::vector<std::stri
     for (const std::string& name : node.inputs) inputs.push_back(types.at(name));
     views_.emplace_back(g, node, std::move(inputs));
   }
+  find_still();
   lower();
   for (const graph::Output& output : g.outputs) results_.push_back(value_index(output.value));
   for (const std::string& name : options_.fetch) {
@@ -51,6 +55,48 @@ Plan::Plan(Model& model, const PlanOptions& options, const std::vector<std::stri
     results_.push_back(value_index(name));
   }
   find_last_uses();
+  if (options_.training) find_ranges(types);
+}
+
+std::vector<StepSketch> Plan::sketch() const {
+  std::vector<StepSketch> sketch;
+  for (const Step& step : steps_) {
+    sketch.push_back({step.nodes, step.in, step.out, false});
+    for (std::size_t k = 0; k < step.slots.size(); ++k) {
+      const at::Tensor& slot = whole_slot(step, k);
+      sketch.back().grows = sketch.back().grows || (slot.defined() && slot.is_floating_point());
+    }
+  }
+  return sketch;
+}
+
+std::vector<Segment> Plan::segments() const {
+  std::vector<Segment> found;
+  for (const Range& range : ranges_) {
+    const std::int64_t before = range.begin == 0 ? -1 : steps_[std::size_t(range.begin - 1)].nodes.back();
+    found.push_back({before + 1, steps_[std::size_t(range.end - 1)].nodes.back()});
+  }
+  return found;
+}
+
+void Plan::find_ranges(const std::map<std::string, graph::ValueType>& types) {
+  if (options_.checkpointing.kind == Checkpointing::Kind::kNone) return;
+  const graph::Bindings sizes = graph::bind_all(model_.graph);
+  std::vector<double> bytes(index_.size(), 0);
+  std::vector<bool> floats(index_.size(), false), ends;
+  for (const auto& [name, index] : index_) {
+    const graph::ValueType& type = types.at(name);
+    double n = io::dtype_bits(type.dtype) / 8.0;
+    for (const graph::Dim& dim : type.dims) n *= double(dim.evaluate(sizes));
+    bytes[std::size_t(index)] = n;
+    floats[std::size_t(index)] = io::is_float(type.dtype);
+  }
+  for (const Step& step : steps_) ends.push_back(!step.taps.empty());
+  for (const auto& [begin, end] : checkpointed_ranges(options_.checkpointing, sketch(), bytes, floats, ends)) {
+    Range& range = ranges_.emplace_back();
+    range.begin = begin, range.end = end;
+    prepare(range);
+  }
 }
 
 std::vector<Plan::Step::Tapped> Plan::taps_of(const std::string& value) {
@@ -58,6 +104,23 @@ std::vector<Plan::Step::Tapped> Plan::taps_of(const std::string& value) {
   for (std::size_t i = 0; i < tapped_.size(); ++i)
     if (tapped_[i] == value) found.push_back({value_index(value), int(i)});
   return found;
+}
+
+/// Where some parameters are trained and others are not (the latter require no gradient), layers that have none that is trained run as in
+/// evaluation: norms by their running statistics, which stay, and in front of all that is trained dropout too.
+void Plan::find_still() {
+  if (!options_.training) return;
+  const std::vector<std::string> parameters = model_.parameters();
+  std::set<std::string> trained;
+  for (const std::string& name : parameters)
+    if (model_.tensors.at(name).requires_grad()) trained.insert(name);
+  if (trained.empty() || trained.size() == parameters.size()) return;
+  still_ = graph::frozen_prefix(model_.graph, trained);
+  for (const graph::Node& node : model_.graph.nodes) {
+    if (!node.op.starts_with("batch_norm")) continue;
+    const bool learns = std::any_of(node.slots.begin(), node.slots.end(), [&](const auto& slot) { return trained.contains(slot.second.tensor); });
+    if (!learns) still_.insert(node.name);
+  }
 }
 
 int Plan::value_index(const std::string& value) { return index_.emplace(value, int(index_.size())).first->second; }
@@ -111,6 +174,7 @@ void Plan::lower() {
 
 void Plan::add_step(const std::vector<std::size_t>& nodes, const Fusion* fusion) {
   Step step;
+  step.nodes.assign(nodes.begin(), nodes.end());
   std::vector<graph::NodeView> views;
   std::string inner;  // the value that goes from one node of the chain to the next
   for (const std::size_t i : nodes) {
@@ -133,10 +197,16 @@ void Plan::add_step(const std::vector<std::size_t>& nodes, const Fusion* fusion)
     }
     inner = node.output();
   }
+  // Of a norm with the activation behind it, the norm alone asks whether it is training.
+  const auto is_still = [this](const graph::NodeView& view) { return still_.contains(view.node().name); };
+  const auto indifferent = [](const graph::NodeView& view) { return view.node().slots.empty() && !view.node().op.starts_with("drop"); };
+  step.still = std::any_of(views.begin(), views.end(), is_still) &&
+               std::all_of(views.begin(), views.end(), [&](const graph::NodeView& view) { return is_still(view) || indifferent(view); });
   step.cut = std::make_unique<at::Tensor[]>(step.slices.size());
   at::Tensor* next = step.cut.get();
   for (at::Tensor*& slot : step.slots)
     if (!slot) slot = next++;
+  step.casts = std::make_unique<Cast[]>(step.slots.size());
   const graph::Node& last = views.back().node();
   for (int k = 0; k < last.outputs; ++k) {
     step.out.push_back(value_index(last.output(k)));
@@ -158,7 +228,7 @@ void Plan::find_last_uses() {
 
 bool Plan::fits(const PlanOptions& options, const std::vector<std::string>& tapped) const {
   return options.training == options_.training && options.channels_last == options_.channels_last && options.fuse == options_.fuse &&
-         options.fetch == options_.fetch && tapped == tapped_;
+         options.fetch == options_.fetch && options.checkpointing == options_.checkpointing && tapped == tapped_;
 }
 
 void Plan::set_inputs(const std::vector<at::Tensor>& inputs, std::vector<at::Tensor>& values) const {
@@ -187,12 +257,24 @@ void Plan::set_inputs(const std::vector<at::Tensor>& inputs, std::vector<at::Ten
 }
 
 void Plan::run_step(Step& step, const RunContext& context, std::vector<at::Tensor>& values) const {
-  StepArgs args(context, values.data(), step.in.data(), int(step.in.size()), step.slots.data(), step.out.data());
+  RunContext quiet;
+  StepArgs args(context_of(step, context, quiet), values.data(), step.in.data(), int(step.in.size()), step.slots.data(), step.out.data(), step.casts.get());
+  for (std::size_t i = 0; i < step.slices.size(); ++i) {
+    const Step::Slice& s = step.slices[i];
+    step.cut[i] = s.whole->narrow(s.axis, s.begin, s.length);
+  }
+  call(step, args);
+}
+
+const RunContext& Plan::context_of(const Step& step, const RunContext& context, RunContext& quiet) {
+  if (!step.still) return context;
+  quiet = context;
+  quiet.training = false;
+  return quiet;
+}
+
+void Plan::call(const Step& step, StepArgs& args) {
   try {
-    for (std::size_t i = 0; i < step.slices.size(); ++i) {
-      const Step::Slice& s = step.slices[i];
-      step.cut[i] = s.whole->narrow(s.axis, s.begin, s.length);
-    }
     step.kernel->run(args);
   } catch (const c10::Error& e) {
     std::string text = e.what_without_backtrace();
@@ -205,7 +287,16 @@ std::vector<at::Tensor> Plan::run(const std::vector<at::Tensor>& inputs, const R
   std::vector<at::Tensor> values(index_.size());
   set_inputs(inputs, values);
   for (const auto& [value, tap] : input_taps_) apply(taps[std::size_t(tap)], values[std::size_t(value)]);
-  for (Step& step : steps_) {
+  auto range = c10::GradMode::is_enabled() ? ranges_.begin() : ranges_.end();
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    Step& step = steps_[s];
+    if (range != ranges_.end() && range->begin == int(s)) {
+      run_range(*range, context, values);
+      s = std::size_t(range++->end) - 1;
+      Step& last = steps_[s];
+      for (const auto& [value, tap] : last.taps) apply(taps[std::size_t(tap)], values[std::size_t(value)]);
+      continue;
+    }
     run_step(step, context, values);
     for (const auto& [value, tap] : step.taps) apply(taps[std::size_t(tap)], values[std::size_t(value)]);
     for (const int value : step.last_use) values[std::size_t(value)].reset();
@@ -230,7 +321,12 @@ void Plan::walk(const std::vector<at::Tensor>& inputs, const RunContext& context
 
 std::vector<std::string> Plan::describe() const {
   std::vector<std::string> lines;
-  for (const Step& step : steps_) lines.push_back(step.name + ": " + step.ops);
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    std::string line = steps_[s].name + ": " + steps_[s].ops;
+    for (std::size_t r = 0; r < ranges_.size(); ++r)
+      if (ranges_[r].begin <= int(s) && int(s) < ranges_[r].end) line += ", recomputed " + std::to_string(r + 1);
+    lines.push_back(std::move(line));
+  }
   return lines;
 }
 

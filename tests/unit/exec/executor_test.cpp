@@ -346,7 +346,7 @@ TEST_CASE("exec: autocast computes layers in bfloat16 and keeps norms, parameter
   RunContext context = kTraining;
   const at::Tensor exact = executor.run({x}, context, {.training = true}, taps).at(0);
   for (const auto& [name, type] : types) CHECK((type == at::kFloat));
-  context.autocast = true;
+  context.autocast = at::kBFloat16;
   const at::Tensor y = executor.run({x}, context, {.training = true}, taps).at(0);
   CHECK((types.at("conv1") == at::kBFloat16));
   CHECK((types.at("conv2") == at::kBFloat16));

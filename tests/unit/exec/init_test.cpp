@@ -2,6 +2,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/ones.h>
 #include <doctest/doctest.h>
 
@@ -88,7 +89,7 @@ TEST_CASE("init: constants, and what is not known") {
   CHECK(made({{"kind", "ones"}}, {3}).equal(at::ones({3}, at::kDouble)));
   CHECK(made({{"kind", "constant"}, {"value", 2.5}}, {3}).equal(at::ones({3}, at::kDouble).mul(2.5)));
   CHECK(made(nullptr, {3}).equal(at::ones({3}, at::kDouble).mul(0)));
-  CHECK_THROWS_WITH_AS(made({{"kind", "orthogonal"}}, {3}), doctest::Contains("unknown initialiser 'orthogonal'"), Error);
+  CHECK_THROWS_WITH_AS(made({{"kind", "sparse"}}, {3}), doctest::Contains("unknown initialiser 'sparse'"), Error);
 }
 
 TEST_CASE("init: a draw depends on seed, name and element alone, not on threads, dtype or what else there is") {
@@ -154,4 +155,16 @@ TEST_CASE("random: dropout and drop path do not depend on threads; their gradien
   for (int i = 0; i < 32; ++i) CHECK((path[i].eq(path[i][0]).all().item<bool>()));  // whole samples
   // float64 draws the same mask.
   CHECK(exec::dropout(at::ones({32, 500}, at::kDouble), 0.25, 77, 3, ids).gt(0).equal(first.gt(0)));
+}
+
+TEST_CASE("init: orthogonal tensors have orthonormal rows or columns times the gain") {
+  for (const std::vector<std::int64_t>& shape : std::vector<std::vector<std::int64_t>>{{6, 6}, {4, 9}, {9, 4}, {5, 2, 3, 3}}) {
+    const at::Tensor t = made({{"kind", "orthogonal"}, {"gain", 1.5}}, shape), m = t.reshape({shape[0], -1});
+    const at::Tensor product = m.size(0) <= m.size(1) ? m.mm(m.t()) : m.t().mm(m);
+    const at::Tensor one = at::empty_like(product).zero_();
+    one.diagonal().fill_(2.25);
+    CHECK(product.sub(one).abs().max().item<double>() < 1e-12);
+    CHECK_FALSE(t.equal(made({{"kind", "orthogonal"}, {"gain", 1.5}}, shape, "other")));
+  }
+  CHECK_THROWS_WITH_AS(made({{"kind", "orthogonal"}}, {4}), doctest::Contains("two axes or more"), Error);
 }

@@ -162,7 +162,7 @@ TEST_CASE("architecture: a text of padding alone gives numbers, in every type") 
       if (net.model.graph.inputs[i].name == "attention_mask") net.inputs[i].select(0, 2).fill_(0);
     for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
       net.model.to(type);
-      for (const bool autocast : {false, true})
+      for (const at::ScalarType autocast : {at::ScalarType::Undefined, at::kBFloat16, at::kHalf})
         for (const at::Tensor& y : exec::Executor(net.model).run(net.inputs, {.autocast = autocast}))
           CHECK(y.to(at::kDouble).isfinite().all().item<bool>());
     }

@@ -8,11 +8,10 @@
 
 namespace ds::exec::kernels::attention {
 
-constexpr double kLowestBfloat16 = -3.3895313892515355e38;
-
-/// The mask in the type of the scores. The lowest float32 would be minus infinity in bfloat16, and a row of nothing else NaN.
+/// The mask in the type of the scores. The lowest float32 would be minus infinity in a narrower type, and a row of nothing else NaN.
 at::Tensor as_scores(const at::Tensor& mask, at::ScalarType type) {
-  return mask.scalar_type() != type && type == at::kBFloat16 ? mask.clamp_min(kLowestBfloat16).to(type) : mask.to(type);
+  if (mask.scalar_type() == type || (type != at::kBFloat16 && type != at::kHalf)) return mask.to(type);
+  return mask.clamp_min(type == at::kHalf ? double(std::numeric_limits<c10::Half>::lowest()) : double(std::numeric_limits<c10::BFloat16>::lowest())).to(type);
 }
 
 /// Query s sees keys 0 to s. Each row keeps its first key, which a mask of padding only lowers: no row is empty.
@@ -28,7 +27,7 @@ std::unique_ptr<Kernel> make(const BindContext& c) {
   return kernel([heads, kv_heads = kv == 0 ? heads : kv, causal = c.view.b("causal"), scale](StepArgs& a) {
     const auto by_heads = [&a](const at::Tensor& x, std::int64_t n) {
       const at::Tensor h = x.unflatten(-1, {n, x.size(-1) / n}).transpose(1, 2);  // [N, heads, S, d]
-      return a.context.autocast && h.scalar_type() == at::kFloat ? h.to(at::kBFloat16) : h;
+      return h.to(a.layer_type(h, h));
     };
     const at::Tensor q = by_heads(a.in(0), heads), k = by_heads(a.in(1), kv_heads), v = by_heads(a.in(2), kv_heads);
     std::optional<at::Tensor> mask;

@@ -11,11 +11,9 @@ struct Operands {
   at::Tensor x, weight, bias;
 };
 
-/// Of one type: bfloat16 under autocast, else that of the weights, since an op before may have run in bfloat16.
 Operands operands(const StepArgs& a) {
-  const at::Tensor &x = a.in(), &w = a.slot(0), &b = a.slot(1);
-  const at::ScalarType type = a.context.autocast && x.scalar_type() == at::kFloat ? at::kBFloat16 : w.scalar_type();
-  return {x.to(type), w.to(type), b.defined() ? b.to(type) : b};
+  const at::ScalarType type = a.layer_type(a.in(), a.slot(0));
+  return {a.in().to(type), a.slot_as(0, type), a.slot_as(1, type)};
 }
 
 class Conv2d final : public Kernel {

@@ -11,12 +11,9 @@ namespace ds::exec::kernels::linear {
 
 std::unique_ptr<Kernel> make_linear(const BindContext& c) {
   return kernel([transposed = c.view.b("transposed")](StepArgs& a) {
-    const at::Tensor &x = a.in(), w = transposed ? a.slot(0).t() : a.slot(0), &b = a.slot(1);
-    if (a.context.autocast && x.is_floating_point() && x.scalar_type() != at::kDouble) {
-      a.out(at::linear(x.to(at::kBFloat16), w.to(at::kBFloat16), b.defined() ? b.to(at::kBFloat16) : b));
-      return;
-    }
-    a.out(at::linear(x.scalar_type() == w.scalar_type() ? x : x.to(w.scalar_type()), w, b));
+    const at::ScalarType type = a.layer_type(a.in(), a.slot(0));
+    const at::Tensor w = a.slot_as(0, type);
+    a.out(at::linear(a.in().to(type), transposed ? w.t() : w, a.slot_as(1, type)));
   });
 }
 

@@ -1,4 +1,5 @@
 // Norms, and BatchNorm with the ReLU behind it in one pass
+#include <ATen/ops/alias.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/group_norm.h>
 #include <ATen/ops/layer_norm.h>
@@ -23,7 +24,7 @@ class BatchNorm2d final : public Kernel {
       return a.out(batch_norm_infer(x, w, b, mean, variance, eps_, relu_));
     // Running statistics must stay what they are: torch gets copies to write to.
     const bool keep = a.context.training && !a.context.update_statistics;
-    const at::Tensor y = at::batch_norm(x.scalar_type() == at::kBFloat16 ? x.to(w.scalar_type()) : x, w, b, keep ? mean.clone() : mean,
+    const at::Tensor y = at::batch_norm(x.to(w.scalar_type()), w, b, keep ? mean.clone() : mean,
                                         keep ? variance.clone() : variance, a.context.training, momentum_, eps_, /*cudnn_enabled=*/false);
     a.out(relu_ ? y.relu() : y);
   }
@@ -46,7 +47,8 @@ std::unique_ptr<Kernel> layer_norm(const BindContext& c) {
 std::unique_ptr<Kernel> rms_norm(const BindContext& c) {
   return kernel([eps = c.view.f("eps")](StepArgs& a) {
     const at::Tensor& w = a.slot(0);
-    const at::Tensor x = a.in().scalar_type() == w.scalar_type() ? a.in() : a.in().to(w.scalar_type());
+    // An alias: ATen reads x twice, and the two gradients are to be added up here, however the plan is cut (checkpoint.h).
+    const at::Tensor x = a.in().scalar_type() == w.scalar_type() ? at::alias(a.in()) : a.in().to(w.scalar_type());
     a.out(at::rms_norm(x, {x.size(-1)}, w, eps));
   });
 }

@@ -1,4 +1,5 @@
 // key_mask, position_ids, masked_mean, l2_normalize
+#include <ATen/ops/alias.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
@@ -32,7 +33,7 @@ std::unique_ptr<Kernel> position_ids(const BindContext& c) {
 std::unique_ptr<Kernel> masked_mean(const BindContext&) {
   return kernel([](StepArgs& a) {
     const at::Tensor& x = a.in(0);
-    const at::Tensor wide = x.scalar_type() == at::kBFloat16 ? x.to(at::kFloat) : x;
+    const at::Tensor wide = at::isReducedFloatingType(x.scalar_type()) ? x.to(at::kFloat) : x;
     const at::Tensor mask = a.in(1).ne(0).to(wide.scalar_type()).unsqueeze(-1);  // [N, S, 1]
     a.out(wide.mul(mask).sum(1).div(mask.sum(1).clamp_min(1)));
   });
@@ -41,7 +42,7 @@ std::unique_ptr<Kernel> masked_mean(const BindContext&) {
 std::unique_ptr<Kernel> l2_normalize(const BindContext& c) {
   return kernel([eps = c.view.f("eps")](StepArgs& a) {
     const at::Tensor& x = a.in();
-    const at::Tensor wide = x.scalar_type() == at::kBFloat16 ? x.to(at::kFloat) : x;
+    const at::Tensor wide = at::isReducedFloatingType(x.scalar_type()) ? x.to(at::kFloat) : at::alias(x);  // read twice: checkpoint.h
     a.out(wide.div(wide.norm(2, -1, /*keepdim=*/true).clamp_min(eps)));
   });
 }
