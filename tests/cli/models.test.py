@@ -35,7 +35,7 @@ def test_patterns_choose(folder):
     refused(run("ds-train", "--list-models", "resnet19", expect=2), "no model matches 'resnet19'", "did you mean 'resnet1")
     refused(run("ds-train", "--list-models", "none*", expect=2), "no model matches 'none*'", "--list-models alone shows all")
     refused(run("ds-train", "resnet*", expect=2), "'resnet*' is of use with --list-models alone")
-    refused(run("ds-train", "--data", "digits", "--format", "table", expect=2), "--format", "'table' is a form of --list-models")
+    refused(run("ds-train", "--data", "digits", "--format", "table", expect=2), "--format", "'table' is no form of what training prints")
 
 
 def test_forms_and_the_next_command(folder):

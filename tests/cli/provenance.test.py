@@ -63,7 +63,7 @@ def test_reproducible_files_are_equal_bytes_and_tell_nothing_of_the_place(folder
         run("ds-train", "--data", "digits", "--model", "mlp", "--epochs", 1, "--reproducible", "--run-dir", "run", *SMALL, cwd=at)
         names = [name for name in os.listdir(at) if name != "run"] + [f"run/{name}" for name in os.listdir(f"{at}/run")]
         files.append({name: open(f"{at}/{name}", "rb").read() for name in sorted(names)})
-    made = [f"{name}.h5" for name in "abcdefgh"] + [f"run/{name}" for name in ("args.yaml", "best.h5", "last.h5", "metrics.csv")]
+    made = [f"{name}.h5" for name in "abcdefgh"] + [f"run/{name}" for name in ("args.yaml", "best.h5", "last.h5", "metrics.csv", "metrics.jsonl", "report.html")]
     check(sorted(files[0]) == made, sorted(files[0]))
     for name, data in files[0].items():
         check(data == files[1][name], name, "differs")

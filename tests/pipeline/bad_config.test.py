@@ -37,8 +37,8 @@ COMMON = {
 }
 
 OF_TRAIN = {
-    "optim: {name: adamw, momentum: 0.9}\n": "1:22: error: key 'optim.momentum' belongs to optimizer 'sgd', not 'adamw'",
-    "optim: {name: adm}\n": "1:15: error: unknown optimizer 'adm'; one of adamw, sgd",
+    "optim: {name: adamw, momentum: 0.9}\n": "1:22: error: key 'optim.momentum' belongs to optimizer 'muon', 'rmsprop', 'sgd', not 'adamw'",
+    "optim: {name: adm}\n": "1:15: error: unknown optimizer 'adm' (did you mean 'adam'?); one of adagrad, adam, adamw",
     "optim: sgd\n": "1:1: error: 'optim' is a group of options, expected a map",
     "prune: {ratio: 0.5}\n": "1:1: error: unknown key 'prune'",
     "optim: {lr: 0}\n": "1:13: error: key 'optim.lr': expected a number above 0, got 0",
@@ -69,7 +69,7 @@ def test_all_errors_come_at_once(folder):
     path = f"{folder}/c.yaml"
     open(path, "w").write("sed: 1\nthreads: many\ntrain: {epochs: 0.5, epocs: 3}\n")
     result = fails(["ds-train", "-c", path, "--lr", "fast", "--set", "optim.beta=1"], 2, "1:1: error", "2:10: error", "3:17: error", "3:22: error",
-                   "--lr: expected a number, got 'fast'", "unknown key 'optim.beta'", folder=folder, lines=6, env={})
+                   "--lr: expected a number or auto, got 'fast'", "unknown key 'optim.beta'", folder=folder, lines=6, env={})
     check(result.out == "", result.out)
     result = run("ds-train", "-c", path, expect=2, env={"DS_OPT_TRAIN__EPOCHS": "x", "DS_OPT_TRAIN__EPOCH": "1"})
     check("DS_OPT_TRAIN__EPOCH: no such option (did you mean 'DS_OPT_TRAIN__EPOCHS'?)" in result.err, result.err)

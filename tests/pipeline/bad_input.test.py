@@ -179,7 +179,8 @@ def test_a_bit_flip_anywhere_is_refused_or_changes_nothing(folder):
         flipped[position // 8] ^= 1 << position % 8
         write(bad, flipped)
         record = run("ds-eval", bad, *QUICK).record
-        check(record["metrics"] == wanted["metrics"] and record["inputs"][0]["digest"] == wanted["inputs"][0]["digest"], position, record)
+        same = all(value == wanted["metrics"][name] for name, value in record["metrics"].items() if name.endswith(("_top1", "_loss", "_n", "parameters")))
+        check(same and record["metrics"].keys() == wanted["metrics"].keys() and record["inputs"][0]["digest"] == wanted["inputs"][0]["digest"], position, record)
 
 
 def test_checkpoints_whose_documents_do_not_fit(folder):
@@ -378,12 +379,16 @@ def test_limits_of_the_process(folder):
 def test_a_disk_that_fills_up_during_a_run_leaves_the_last_state(folder):
     call = ["ds-train", "--data", TINY, *NET, "--epochs", 3, *QUICK, "--run-dir", f"{folder}/run"]
     seen = set()
-    for k in (1, 4, 9):
+    for k in (1, 4, 9, 16, 25, 36):
         shutil.rmtree(f"{folder}/run", ignore_errors=True)
-        result = run(*call, expect=4, env={"LD_PRELOAD": SHIM, "DS_FAULT": f"write:{k}+:enospc", "DS_FAULT_PATH": folder})
+        result = run(*call, expect=None, env={"LD_PRELOAD": SHIM, "DS_FAULT": f"write:{k}+:enospc", "DS_FAULT_PATH": folder})
+        if result.code == 0:  # the run writes less often than that
+            break
+        check(result.code == 4, k, result.code, result.err)
         check(result.err.count("error: ") == 1 and "No space left on device" in result.err, result.err)
         left = sorted(os.listdir(f"{folder}/run"))
-        check(all(name in ("args.yaml", "best.h5", "last.h5", "metrics.csv") for name in left), k, left)
+        known = ("args.yaml", "best.h5", "last.h5", "metrics.csv", "metrics.jsonl", "report.html")
+        check(all(name in known or name.startswith("events.out.tfevents.") for name in left), k, left)
         seen.add("last.h5" in left)
         if "last.h5" in left:
             run("ds-convert", "--verify", f"{folder}/run/last.h5")

@@ -7,6 +7,7 @@ namespace ds::commands {
 
 DistillCommand::DistillCommand() {
   fit.loop.epochs = 4;
+  fit.loss_alias = "";
   fit.regularize.dropout = 0;  // the teacher's soft targets regularise: scripts/bench/accuracy.py gains 0.2 points
 }
 

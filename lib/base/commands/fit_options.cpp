@@ -53,7 +53,8 @@ void PrecisionOptions::fields(core::Fields& f) {
 
 void PrecisionOptions::check() const {
   if (loss_scale > 0 && amp != "fp16")
-    throw Error(Exit::kUsage, "precision.loss_scale", fmt::format("is of use with fp16 alone, precision.amp is '{}'", amp), "leave it out or set precision.amp to fp16");
+    throw Error(Exit::kUsage, "precision.loss_scale", fmt::format("is of use with fp16 alone, precision.amp is '{}'", amp),
+                "leave it out or set precision.amp to fp16");
   const bool every = checkpointing.starts_with("every:");
   if (!every && checkpointing != "none" && checkpointing != "all" && checkpointing != "auto")
     throw Error(Exit::kUsage, "precision.checkpointing", fmt::format("'{}', expected none, all, every:N or auto", checkpointing));
@@ -62,7 +63,8 @@ void PrecisionOptions::check() const {
     throw Error(Exit::kUsage, "precision.checkpointing", fmt::format("'{}', expected a positive number behind every:", checkpointing));
   if ((checkpointing == "auto") == activation_budget.empty())
     throw Error(Exit::kUsage, "precision.activation_budget",
-                checkpointing == "auto" ? "is required with checkpointing: auto" : fmt::format("is of use with checkpointing: auto alone, which is '{}'", checkpointing));
+                checkpointing == "auto" ? "is required with checkpointing: auto"
+                                        : fmt::format("is of use with checkpointing: auto alone, which is '{}'", checkpointing));
 }
 
 void AnomalyOptions::fields(core::Fields& f) {
@@ -76,7 +78,7 @@ void AnomalyOptions::fields(core::Fields& f) {
 
 void FitOptions::fields(core::Fields& f) {
   f.group("train", "the loop", loop);
-  f.choice("loss", "what is minimised; none given: what the data ask for", loss, "loss");
+  f.choice("loss", "what is minimised; none given: what the data ask for", loss, loss_alias);
   f.choice("optim", "optimizer", optim, "opt");
   f.choice("schedule", "learning rate over time", schedule, "sched");
   f.group("regularize", "against overfitting", regularize);

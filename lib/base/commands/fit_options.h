@@ -54,6 +54,7 @@ struct FitOptions : core::Options {
   RegularizeOptions regularize;
   PrecisionOptions precision;
   AnomalyOptions anomaly;
+  std::string loss_alias = "loss";              ///< the flag that names the loss: ds-distill's own means another
   core::CardGroup watch{"tracker"};  ///< lib/base/catalog/tracker
   void fields(core::Fields& f) override;  ///< groups train, loss, optim, schedule, regularize, precision, anomaly, watch
   void check() const override;

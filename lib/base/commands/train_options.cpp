@@ -56,9 +56,11 @@ void TrainCommand::fields(core::Fields& f) {
          .flag_only = true, .path = true}, run_dir);
   f.add({.name = "resume", .doc = "auto: go on from the state in the run folder or <output>.partial, if there is one", .choices = {"no", "auto"},
          .flag_only = true}, resume);
-  f.add({.name = "find-lr", .doc = "instead of training, let the rate rise from 1e-7 to 10 over 100 steps and tell where the loss falls most steeply; the curve "
+  f.add({.name = "find-lr",
+         .doc = "instead of training, let the rate rise from 1e-7 to 10 over 100 steps and tell where the loss falls most steeply; the curve "
                                    "is drawn to -o FILE.svg, or to find_lr.svg in the run folder", .flag_only = true}, find_lr);
-  f.add({.name = "probe", .doc = "instead of training, run one batch and tell the scale of values and gradients, time and memory of each layer, and what speaks "
+  f.add({.name = "probe",
+         .doc = "instead of training, run one batch and tell the scale of values and gradients, time and memory of each layer, and what speaks "
                                  "against the run; nothing is written", .flag_only = true}, probe);
   f.add({.name = "list-models", .doc = "show the models that there are, with parameters, work and the input that they are made for", .flag_only = true},
         list_models);

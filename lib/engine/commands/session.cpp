@@ -157,7 +157,8 @@ Json evaluate_split(exec::Model& model, const data::Dataset& data, const Json& p
   if (document) *document = nullptr;
   if (part.size() == 0) return Json::object();
   exec::Executor executor(model);
-  const train::Evaluation evaluation = train::evaluate(executor, part, preprocessing, data.num_classes, batch_size, stoppable, /*detailed=*/document != nullptr);
+  const train::Evaluation evaluation = train::evaluate(executor, part, preprocessing, data.num_classes, batch_size, stoppable,
+                                                       /*detailed=*/document != nullptr);
   if (document) *document = evaluation_document(evaluation, part, split);
   return evaluation.metrics(split);
 }

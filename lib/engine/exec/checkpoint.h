@@ -16,7 +16,8 @@ struct Segment {
 
 /// A segment keeps what goes into it alone; backward runs it again, with the same random numbers, and then knows what it needs. Gradients are
 /// those without checkpointing, bit for bit: each use of a value or weight hands its gradient on by itself, in the order of plain backward.
-/// (So a kernel that reads one input by several ops reads an alias of it: the parts are then summed there in both ways.) A tapped value is never inside a segment: it ends one.
+/// (So a kernel that reads one input by several ops reads an alias of it: the parts are then summed there in both ways.)
+/// A tapped value is never inside a segment: it ends one.
 ///
 /// Blocks, of which kAll and kEvery make segments, lie between cuts where one value with a gradient lives: a residual block, half an encoder
 /// layer, a layer of a chain. The last segment is not run again, since backward would begin with it.

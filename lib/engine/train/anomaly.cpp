@@ -23,7 +23,8 @@ class Anomalies : public Callback {
     const double norm = trainer.last_step().gradient_norm;
     if (options_.gradient_norm <= 0 || trainer.step() < options_.gradient_norm_after || norm <= options_.gradient_norm) return;
     trainer.give_up({.kind = "gradient_norm",
-                     .text = fmt::format("the norm of all gradients is {:.4g} at step {}, above anomaly.gradient_norm {:.4g}", norm, trainer.step(), options_.gradient_norm),
+                     .text = fmt::format("the norm of all gradients is {:.4g} at step {}, above anomaly.gradient_norm {:.4g}", norm, trainer.step(),
+                                         options_.gradient_norm),
                      .value = norm, .limit = options_.gradient_norm, .step = trainer.step()},
                     "lower optim.lr, set schedule.warmup_steps (500 helps most runs that do not converge) or train.clip_grad");
   }

@@ -25,7 +25,8 @@ double seconds(Clock::time_point from, Clock::time_point to) { return std::chron
 
 /// Ops that only move, name or drop elements: what they give was told of the layer before.
 bool moves_only(const std::string& op) {
-  static const std::set<std::string> ops = {"identity", "reshape", "flatten", "permute", "slice", "select", "split", "concat", "tensor", "dropout", "dropout2d", "drop_path"};
+  static const std::set<std::string> ops = {"identity", "reshape", "flatten", "permute", "slice", "select", "split", "concat", "tensor",
+                                            "dropout", "dropout2d", "drop_path"};
   return ops.count(op) != 0;
 }
 
@@ -81,7 +82,8 @@ void drop_gradients(exec::Model& model) {
 /// One batch on a copy of the net, in the three ways that the figures need.
 class Run {
  public:
-  Run(exec::Model& model, const Loss& loss, const exec::StepProbe& step, const data::Batch& batch) : model_(model), loss_(loss), step_(step), batch_(batch), executor_(model) {
+  Run(exec::Model& model, const Loss& loss, const exec::StepProbe& step, const data::Batch& batch)
+      : model_(model), loss_(loss), step_(step), batch_(batch), executor_(model) {
     for (const graph::Node& node : model.graph.nodes) {
       if (moves_only(node.op)) continue;
       place_[node.name] = layers.size();
@@ -238,7 +240,8 @@ std::vector<ProbeWarning> judge(const Probe& probe, std::int64_t memory_limit) {
                           {"init.weights=kaiming_normal", "a norm behind the layer"}});
   }
   if (memory_limit > 0 && static_cast<double>(std::max(probe.estimate.peak, probe.measured_peak)) > 0.8 * static_cast<double>(memory_limit))
-    warnings.push_back({"", "memory", fmt::format("a step takes {} of {}", report::bytes_text(static_cast<double>(std::max(probe.estimate.peak, probe.measured_peak))),
+    warnings.push_back({"", "memory", fmt::format("a step takes {} of {}",
+                                              report::bytes_text(static_cast<double>(std::max(probe.estimate.peak, probe.measured_peak))),
                                                   report::bytes_text(static_cast<double>(memory_limit))),
                         {"precision.checkpointing=all", "precision.amp=fp16", "train.grad_accum_steps=4 with a quarter of train.batch_size"}});
   return warnings;
@@ -285,7 +288,8 @@ Json Probe::to_json(bool reproducible) const {
     if (!reproducible) row["forward_s"] = layer.forward_s, row["backward_s"] = layer.backward_s;
     rows.push_back(std::move(row));
   }
-  for (const ProbeWarning& warning : warnings) told.push_back({{"layer", warning.layer}, {"kind", warning.kind}, {"text", warning.text}, {"remedies", warning.remedies}});
+  for (const ProbeWarning& warning : warnings)
+    told.push_back({{"layer", warning.layer}, {"kind", warning.kind}, {"text", warning.text}, {"remedies", warning.remedies}});
   Json step = {{"samples", samples}, {"loss", figure(loss)}, {"gradient_norm", figure(gradient_norm)}};
   if (!reproducible) step["forward_s"] = forward_s, step["backward_s"] = backward_s;
   return {{"step", step},
@@ -298,11 +302,13 @@ Json Probe::to_json(bool reproducible) const {
 
 report::Table Probe::table() const {
   report::Table table;
-  table.columns = {{"layer", false}, {"op", false}, {"mean"}, {"std"}, {"absmax"}, {"zeros"}, {"gradient std"}, {"weights' gradient"}, {"forward"}, {"backward"}, {"kept"}};
+  table.columns = {{"layer", false}, {"op", false}, {"mean"}, {"std"}, {"absmax"}, {"zeros"}, {"gradient std"},
+                   {"weights' gradient"}, {"forward"}, {"backward"}, {"kept"}};
   for (const LayerProbe& layer : layers)
     table.rows.push_back({layer.name, layer.op, fmt::format("{:.3g}", layer.activation.mean), fmt::format("{:.3g}", layer.activation.std),
                           fmt::format("{:.3g}", layer.activation.absmax), fmt::format("{:.1f} %", 100 * layer.zeros),
-                          layer.has_gradient ? fmt::format("{:.2g}", layer.gradient.std) : "", layer.weight_gradient < 0 ? "" : fmt::format("{:.2g}", layer.weight_gradient),
+                          layer.has_gradient ? fmt::format("{:.2g}", layer.gradient.std) : "",
+                           layer.weight_gradient < 0 ? "" : fmt::format("{:.2g}", layer.weight_gradient),
                           report::seconds_text(layer.forward_s), report::seconds_text(layer.backward_s),
                           report::bytes_text(static_cast<double>(std::max<std::int64_t>(0, layer.kept_bytes)))});
   return table;

@@ -44,14 +44,16 @@ struct Probe {
 
 /// Runs the first batch of training. Weights, statistics and gradients of `model` stay as they are. `preprocessing`: of the model.
 /// Throws what opening the data and a run throw; no value is too bad to be told.
-Probe probe(const exec::Model& model, const data::Dataset& data, const commands::FitOptions& fit, std::uint64_t seed, const nlohmann::json& preprocessing);
+Probe probe(const exec::Model& model, const data::Dataset& data, const commands::FitOptions& fit, std::uint64_t seed,
+                           const nlohmann::json& preprocessing);
 
 /// Warnings for these figures; `memory_limit` in bytes, 0: none.
 std::vector<ProbeWarning> judge(const Probe& probe, std::int64_t memory_limit);
 
 /// The step that a run takes, for estimates: the first samples of the training split, its loss, precision and optimizer state.
 /// `model` must outlive it, its parameters require gradients.
-exec::StepProbe step_probe(exec::Model& model, const data::Dataset& data, const commands::FitOptions& fit, std::uint64_t seed, const nlohmann::json& preprocessing);
+exec::StepProbe step_probe(exec::Model& model, const data::Dataset& data, const commands::FitOptions& fit, std::uint64_t seed,
+                           const nlohmann::json& preprocessing);
 /// What precision.checkpointing says; `auto` chooses under precision.activation_budget. Throws ds::Error(kUsage) where the budget is below the least.
 exec::Checkpointing checkpointing_of(exec::Model& model, const data::Dataset& data, const commands::FitOptions& fit, std::uint64_t seed,
                                      const nlohmann::json& preprocessing);

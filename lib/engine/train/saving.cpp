@@ -93,7 +93,8 @@ void Trainer::State::save_best() {
 void Trainer::State::write_metrics() const {
   std::string text;
   std::vector<std::string> columns(std::begin(kColumns), std::end(kColumns));
-  if (const std::string key = std::string("val_") + primary_metric(data); std::find(columns.begin(), columns.end(), key) == columns.end()) columns.push_back(key);
+  if (const std::string key = std::string("val_") + primary_metric(data); std::find(columns.begin(), columns.end(), key) == columns.end())
+    columns.push_back(key);
   for (const std::string& column : columns) text += (text.empty() ? "" : ",") + column;
   text += '\n';
   for (const Json& row : history) {

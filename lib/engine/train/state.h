@@ -55,7 +55,8 @@ struct Trainer::State {
   StepFigures figures;                             ///< of it
   std::int64_t correct = 0;                        ///< of it
   std::int64_t part_rows = 0;                      ///< samples that are computed at once
-  double loss_scale = 65536;                       ///< doubled after kScaleGrows steps without overflow, halved after one (Micikevicius et al. 2018, section 3.2)
+  double loss_scale = 65536;                       ///< doubled after kScaleGrows steps without overflow, halved after one
+                                                   ///< (Micikevicius et al. 2018, section 3.2)
   std::int64_t scale_age = 0;                      ///< steps since it changed
   std::int64_t alarms = 0;                         ///< of this epoch
   std::string ends_early;                          ///< why, or ""
@@ -72,6 +73,7 @@ struct Trainer::State {
   void update(Trainer& trainer);
   bool unscale();
   void drop_gradients();
+  void note_written();
   exec::RunContext context_of(const data::Batch& part) const;
   std::vector<at::Tensor> forward(const data::Batch& part, const exec::RunContext& context, const std::vector<exec::Tap>& taps);
 

@@ -34,6 +34,11 @@ void Trainer::State::drop_gradients() {
   for (optim::Parameter& parameter : parameters) parameter.value.mutable_grad().reset();
 }
 
+/// Lists of tensors that are written at once keep their versions, by which casts of weights are known to be old.
+void Trainer::State::note_written() {
+  for (const optim::Parameter& parameter : parameters) parameter.value.unsafeGetTensorImpl()->bump_version();
+}
+
 exec::RunContext Trainer::State::context_of(const data::Batch& part) const {
   exec::RunContext context;
   context.training = true;
@@ -81,6 +86,7 @@ void Trainer::State::compute_part(Trainer& trainer, const data::Batch& part, std
 
 /// Gradients of the whole batch, in parts of part_rows samples.
 void Trainer::State::compute(Trainer& trainer) {
+  note_written();  // a callback may have moved them
   const std::int64_t n = batch.size(), total = loss->counted(batch.labels);
   for (;;) {
     drop_gradients();
@@ -107,18 +113,21 @@ void Trainer::State::split(Trainer& trainer, const Error& error) {
   const std::int64_t rows = std::min(part_rows, batch.size());
   const std::string mixing = batch_statistics(model.graph);
   if (!mixing.empty())
-    throw Error(error.code(), error.where(), error.message() + fmt::format("; the step is not split, since '{}' takes its statistics from the samples that are computed together", mixing),
+    throw Error(error.code(), error.where(), error.message() +
+                fmt::format("; the step is not split, since '{}' takes its statistics from the samples that are computed together", mixing),
                 "lower train.batch_size, or set precision.checkpointing to all");
   if (!loss->divisible())
     throw Error(error.code(), error.where(), error.message() + "; the step is not split, since its loss holds each sample against the others of the batch",
                 "lower train.batch_size, or set precision.checkpointing to all");
   const std::int64_t least = data::of_pairs(data.train.tokens.target) ? 2 : 1;
   if (rows <= least)
-    throw Error(error.code(), error.where(), error.message() + "; one sample alone does not fit", "set precision.checkpointing to all, or precision.amp to bf16");
+    throw Error(error.code(), error.where(), error.message() + "; one sample alone does not fit",
+                "set precision.checkpointing to all, or precision.amp to bf16");
   part_rows = (rows / least + 1) / 2 * least;
   const std::int64_t parts = (batch.size() + part_rows - 1) / part_rows;
   trainer.raise({.kind = "memory",
-                 .text = fmt::format("out of memory with {} samples at once: each step is now computed in {} parts of {}, the batch of {} stays ({})", rows, parts,
+                 .text = fmt::format("out of memory with {} samples at once: each step is now computed in {} parts of {}, the batch of {} stays ({})", rows,
+                                     parts,
                                      part_rows, batch.size(), error.message()),
                  .value = static_cast<double>(rows), .limit = static_cast<double>(part_rows), .step = at.step});
 }
@@ -154,6 +163,7 @@ void Trainer::State::update(Trainer& trainer) {
   for (const auto& callback : callbacks) callback->on_backward(trainer);
   if (fit.loop.clip_grad > 0) clip(parameters, fit.loop.clip_mode, fit.loop.clip_grad, figures.gradient_norm);
   optimizer->step(lr);
+  note_written();
 }
 
 void Trainer::State::step(Trainer& trainer) {

