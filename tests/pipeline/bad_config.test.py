@@ -45,7 +45,7 @@ OF_TRAIN = {
     "optim: {lr: .nan}\n": "1:13: error: key 'optim.lr': expected a number above 0, got .nan",
     "regularize: {dropout: 1}\n": "1:23: error: key 'regularize.dropout': expected a number in [-1, 1), got 1",
     "train: {epochs: 1e3}\n": "1:17: error: key 'train.epochs': expected an integer, got '1e3'; write 1000",
-    "precision: {amp: on}\n": "1:18: error: key 'precision.amp': expected one of auto, off, bf16, got 'on'",
+    "precision: {amp: on}\n": "1:18: error: key 'precision.amp': expected one of auto, off, bf16, fp16, got 'on'",
     "model: {arch: cnn, hidden: [3]}\n": "1:20: error: key 'model.hidden' belongs to architecture 'mlp', not 'cnn'",
     "data: {augment: affine}\n": "1:17: error: key 'data.augment': expected a list, got 'affine'; write [affine]",
 }
