@@ -179,8 +179,10 @@ def test_a_bit_flip_anywhere_is_refused_or_changes_nothing(folder):
         flipped[position // 8] ^= 1 << position % 8
         write(bad, flipped)
         record = run("ds-eval", bad, *QUICK).record
-        same = all(value == wanted["metrics"][name] for name, value in record["metrics"].items() if name.endswith(("_top1", "_loss", "_n", "parameters")))
-        check(same and record["metrics"].keys() == wanted["metrics"].keys() and record["inputs"][0]["digest"] == wanted["inputs"][0]["digest"], position, record)
+        # All that a run does not measure anew each time.
+        found, before = ({name: value for name, value in r["metrics"].items() if not name.startswith(("latency_", "samples_per_sec", "peak_mem"))}
+                         for r in (record, wanted))
+        check(found == before and record["metrics"].keys() == wanted["metrics"].keys() and record["inputs"][0]["digest"] == wanted["inputs"][0]["digest"], position, record)
 
 
 def test_checkpoints_whose_documents_do_not_fit(folder):
@@ -382,7 +384,7 @@ def test_a_disk_that_fills_up_during_a_run_leaves_the_last_state(folder):
     for k in (1, 4, 9, 16, 25, 36):
         shutil.rmtree(f"{folder}/run", ignore_errors=True)
         result = run(*call, expect=None, env={"LD_PRELOAD": SHIM, "DS_FAULT": f"write:{k}+:enospc", "DS_FAULT_PATH": folder})
-        if result.code == 0:  # the run writes less often than that
+        if result.code == 0 and k > 9:  # the run writes less often than that
             break
         check(result.code == 4, k, result.code, result.err)
         check(result.err.count("error: ") == 1 and "No space left on device" in result.err, result.err)

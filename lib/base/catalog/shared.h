@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/core/error.h"
 #include "base/core/registry.h"
@@ -41,6 +42,12 @@ inline constexpr const char* kAutoNone = "not with this optimizer";
 inline void add_state_bits(core::Fields& f, std::string& bits) {
   f.add({.name = "state_bits", .doc = "bits a number of the optimizer's state: 32 (as the weights), 16 (bfloat16) or 8 (in blocks of 256)",
          .choices = {"32", "16", "8"}, .alias = "state-bits"}, bits);
+}
+
+/// Of a loss of classes: "balanced", or one number a class; empty: all 1.
+inline void add_class_weights(core::Fields& f, std::vector<std::string>& weights) {
+  f.add({.name = "class_weights", .doc = "what a sample counts by its class: balanced (samples / classes / samples of the class), or a number a class",
+         .value_name = "W"}, weights);
 }
 
 inline void check_betas(const std::vector<double>& betas) {

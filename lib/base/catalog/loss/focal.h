@@ -1,5 +1,5 @@
 #pragma once
-#include "base/core/registry.h"
+#include "base/catalog/shared.h"
 
 namespace ds::catalog::loss::focal {
 
@@ -8,9 +8,7 @@ struct Options : core::Options {
   std::vector<std::string> class_weights;  ///< "balanced", or one number a class; empty: all 1
   void fields(core::Fields& f) override {
     f.add({.name = "gamma", .doc = "how little; 0: cross-entropy", .min = 0, .max = 10}, gamma);
-    f.add({.name = "class_weights", .doc = "what a sample counts by its class: balanced (samples / classes / samples of the class), or a number a class",
-           .value_name = "W"},
-          class_weights);
+    add_class_weights(f, class_weights);
   }
 };
 
