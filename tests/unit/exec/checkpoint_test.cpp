@@ -282,7 +282,7 @@ TEST_CASE("estimate: the peak of a training step is within 15 % of the measured 
 TEST_CASE("estimate: a budget chooses segments that keep to it, and names the least where none does") {
   for (const std::string arch : {"resnet18", "vit_tiny"}) {
     CAPTURE(arch);
-    Measured m(zoo::build_small(arch, 10), 32);
+    Measured m(zoo::build_small(arch, 10), arch == "vit_tiny" ? 256 : 32);  // so many that activations hold the peak, not the update of the weights
     const exec::MemoryEstimate plain = exec::estimate_training_memory(m.model, m.probe);
     CHECK((exec::choose_checkpointing(m.model, m.probe, plain.activations).kind == Checkpointing::Kind::kNone));
     const std::int64_t measured_plain = m.peak();
@@ -301,10 +301,8 @@ TEST_CASE("estimate: a budget chooses segments that keep to it, and names the le
     CAPTURE(measured_plain);
     CAPTURE(budget);
     CHECK(tight.activations <= budget);
-    // The update may hold the peak, as it does in a net with more weights than activations: the estimate tells which.
+    CHECK(m.peak() <= measured_plain - (plain.activations - budget) / 2);
     CHECK(double(m.peak()) <= 1.15 * double(tight.peak));
-    CHECK(tight.peak <= plain.peak);
-    if (arch == "resnet18") CHECK(m.peak() <= measured_plain - (plain.activations - budget) / 2);
     // A tighter budget recomputes no less.
     const auto nodes = [](const Checkpointing& c) {
       std::int64_t n = 0;
